@@ -1,0 +1,23 @@
+"""Serve a Python class with a `perform` method and a `job.yaml` as a production web service."""
+
+from pyjob.app import create
+from pyjob.application import Application
+from pyjob.errors import ConflictError, EntryPointError, JobError, ManifestError, PayloadError, PyjobError
+from pyjob.serving.server import serve
+from pyjob.settings import Settings
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Application",
+    "ConflictError",
+    "EntryPointError",
+    "JobError",
+    "ManifestError",
+    "PayloadError",
+    "PyjobError",
+    "Settings",
+    "__version__",
+    "create",
+    "serve",
+]

@@ -1,0 +1,189 @@
+"""The composition root: `create` puts a job, its rooms and the dispatcher together (SPEC 9, 10)."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from pyjob.application import Application
+from pyjob.apps.metrics import MetricsRoom
+from pyjob.apps.probes import ProbesRoom
+from pyjob.dispatcher import Dispatcher
+from pyjob.errors import PyjobError
+from pyjob.job.loader import Surroundings, load_entry_class
+from pyjob.logs import set_up_logging
+from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
+from pyjob.metrics import CallMetrics, new_registry
+from pyjob.settings import Settings
+from pyjob.state import State
+from pyjob.wire.response import error_response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+Chdir = Literal["load"] | bool
+
+
+@overload
+def create(environ: dict[str, Any], start_response: StartResponse, /) -> Iterable[bytes]: ...
+
+
+@overload
+def create(
+    source: str | os.PathLike[str] | type | object | None = None,
+    /,
+    *,
+    manifest: Mapping[str, object] | None = None,
+    prefix: str = "",
+    load: Literal["background", "now"] = "background",
+    chdir: Chdir = "load",
+    settings: Settings | None = None,
+) -> Application: ...
+
+
+def create(
+    source: Any = None,
+    start_response: StartResponse | None = None,
+    /,
+    *,
+    manifest: Mapping[str, object] | None = None,
+    prefix: str = "",
+    load: Literal["background", "now"] = "background",
+    chdir: Chdir = "load",
+    settings: Settings | None = None,
+) -> Application | Iterable[bytes]:
+    """Make the WSGI application of one job (SPEC 9, 10).
+
+    ``source`` is the job's folder, its manifest or entry file, or a class or an instance at hand (then
+    with its ``manifest`` as a dict, if any). Without it, the job of the current folder, as the process's
+    own application: logging is set up as `pyjob run` does. Called as a WSGI application itself
+    (`waitress-serve pyjob.app:create`), it serves that one.
+
+    ``prefix``: what a proxy strips, or where the application is mounted; links begin with it.
+    ``load``: "now" loads in the foreground and raises what the job raises. ``chdir``: the working
+    directory is the job's folder while it loads, for good (True) or never (False).
+
+    Raises `ManifestError` for a faulty manifest.
+    """
+    if start_response is not None:
+        return _OWN_APPLICATION(source, start_response)
+    if source is None:
+        application = own_application(prefix=prefix, settings=settings)
+    elif isinstance(source, (str, os.PathLike)):
+        found = find_manifest(Path(source), environ=os.environ, cwd=Path.cwd())
+        application = _of_folder(
+            found, Surroundings(chdir=chdir, environment=found.runtime_env), settings=settings, prefix=prefix
+        )
+    else:
+        application = _of_class(source, manifest, settings=settings, prefix=prefix)
+    if load == "now":
+        application.load()
+    return application
+
+
+def own_application(
+    path: Path | None = None,
+    *,
+    manifest_file: Path | None = None,
+    prefix: str = "",
+    settings: Settings | None = None,
+    log_level: str | None = None,
+    access_log: bool = True,
+) -> Application:
+    """The application of a process that is the job's own: of ``path``, or of the current folder.
+
+    Sets up logging; the job's folder becomes the working directory when it loads (SPEC 1.2, 3.1).
+    Raises `ManifestError`.
+    """
+    found = find_manifest(path, environ=os.environ, cwd=Path.cwd(), manifest=manifest_file)
+    found = with_identity(found, os.environ)
+    identity = {"JOB_NAME": found.name, "JOB_VERSION": found.version}
+    environment = {k: v for k, v in identity.items() if k not in os.environ} | dict(found.runtime_env)
+    if settings is None:
+        settings = replace(Settings.from_environment({**os.environ, **environment}), access_log=access_log)
+    set_up_logging(log_level or settings.log_level)
+    surroundings = Surroundings(chdir=True, own_process=True, environment=environment)
+    return _of_folder(found, surroundings, settings=settings, prefix=prefix)
+
+
+def _of_folder(
+    manifest: Manifest, surroundings: Surroundings, *, settings: Settings | None, prefix: str
+) -> Application:
+    return Application(
+        manifest,
+        make_instance=lambda: load_entry_class(manifest)(),
+        surroundings=surroundings,
+        settings=settings or Settings.from_environment({**os.environ, **manifest.runtime_env}),
+        prefix=prefix,
+    )
+
+
+def _of_class(
+    source: Any, document: Mapping[str, object] | None, *, settings: Settings | None, prefix: str
+) -> Application:
+    cls = source if isinstance(source, type) else type(source)
+    manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
+    surroundings = Surroundings(chdir=False, environment=manifest.runtime_env)
+    return Application(
+        manifest,
+        make_instance=source if isinstance(source, type) else lambda: source,
+        surroundings=surroundings,
+        settings=settings or Settings.from_environment({**os.environ, **manifest.runtime_env}),
+        prefix=prefix,
+    )
+
+
+def _folder_of(cls: type) -> Path:
+    try:
+        return Path(inspect.getfile(cls)).resolve().parent
+    except (TypeError, OSError):  # made in a notebook or an interpreter
+        return Path.cwd()
+
+
+class _OwnApplication:
+    """`create` called as a WSGI application: makes the process's own one at the first request.
+
+    The one module-level state of the package, for `waitress-serve pyjob.app:create`, which has no other
+    place to keep it. A faulty manifest shows on `/live`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._application: WSGIApplication | None = None
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if self._application is None:
+            with self._lock:
+                if self._application is None:
+                    self._application = self._make()
+        return self._application(environ, start_response)
+
+    def _make(self) -> WSGIApplication:
+        try:
+            return own_application()
+        except PyjobError as error:
+            set_up_logging("info")
+            logger.error("%s", error)  # noqa: TRY400  the message is for the author; a traceback is not
+            return _failed_application(error)
+
+
+def _failed_application(error: PyjobError) -> WSGIApplication:
+    state = State()
+    state.become_failed(f"{'; '.join(str(error).splitlines())}, cause={type(error).__name__}")
+    registry = new_registry(CallMetrics("", ""))
+    probes = ProbesRoom(state, Settings(), name="", version="").routes()
+    return Dispatcher(
+        {**probes, "/metrics": {"GET": MetricsRoom(registry)}},
+        otherwise=error_response(503, f"the job failed to start: {state.error}"),
+    )
+
+
+_OWN_APPLICATION = _OwnApplication()

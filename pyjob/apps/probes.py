@@ -1,0 +1,61 @@
+"""The room of `/live`, `/ready` and `/health` (SPEC 4.1), answered whatever the job does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from pyjob.settings import Settings
+from pyjob.state import State
+from pyjob.wire.response import json_response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class ProbesRoom:
+    """Tells the ``state`` of the job ``name`` at ``version``."""
+
+    def __init__(self, state: State, settings: Settings, *, name: str, version: str) -> None:
+        self._state = state
+        self._settings = settings
+        self._name = name
+        self._version = version
+
+    def routes(self) -> Mapping[str, Mapping[str, WSGIApplication]]:
+        return {"/live": {"GET": self.live}, "/ready": {"GET": self.ready}, "/health": {"GET": self.health}}
+
+    def live(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """200 unless the job failed to start."""
+        state = self._state
+        live = state.status != "failed"
+        body: dict[str, object] = {
+            "live": live,
+            "deployment_timestamp": self._settings.deployment_timestamp,
+        }
+        if not live:
+            body["error"] = state.error
+        return json_response(200 if live else 500, body)(environ, start_response)
+
+    def ready(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """200 once the job can be called."""
+        ready = self._state.status == "ready"
+        return json_response(200 if ready else 500, {"ready": ready})(environ, start_response)
+
+    def health(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """All of it, with what is known of the deployment."""
+        status, settings = self._state.status, self._settings
+        body = {
+            "service": "job",
+            "job_name": self._name,
+            "job_version": self._version,
+            "live": status != "failed",
+            "ready": status == "ready",
+            "status": "pass" if status == "ready" else "fail",
+            "error": self._state.error,
+            "git_version": settings.git_version,
+            "deployed_by_racetrack_version": settings.deployed_by_racetrack_version,
+            "deployment_timestamp": settings.deployment_timestamp,
+            "job_type_version": settings.job_type_version,
+        }
+        return json_response(200 if status == "ready" else 500, body)(environ, start_response)

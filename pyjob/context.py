@@ -1,0 +1,67 @@
+"""The request being served, as a job sees it (SPEC 1.4)."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from werkzeug.datastructures import EnvironHeaders, MultiDict
+from werkzeug.wsgi import get_path_info
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+
+class RequestContext:
+    """One request: ``headers``, ``method``, ``path``, ``args`` (of the query), ``remote_addr``.
+
+    Everything is read from the WSGI environ when asked for, since most jobs never ask.
+    """
+
+    __slots__ = ("environ",)
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self.environ = environ
+
+    @property
+    def headers(self) -> EnvironHeaders:
+        """The request headers; names in any case."""
+        return EnvironHeaders(self.environ)
+
+    @property
+    def method(self) -> str:
+        return str(self.environ.get("REQUEST_METHOD", "GET"))
+
+    @property
+    def path(self) -> str:
+        return get_path_info(self.environ)
+
+    @property
+    def args(self) -> MultiDict[str, str]:
+        """The arguments of the query string."""
+        query = str(self.environ.get("QUERY_STRING", "")).encode("latin-1").decode("utf-8", "replace")
+        return MultiDict(parse_qsl(query, keep_blank_values=True))
+
+    @property
+    def remote_addr(self) -> str | None:
+        return self.environ.get("REMOTE_ADDR")
+
+
+class JobContext:
+    """The two context variables of one job; each application has its own, so that jobs never mix."""
+
+    def __init__(self) -> None:
+        self.request: ContextVar[RequestContext] = ContextVar("request_context")
+        self.extra: ContextVar[dict[str, Any]] = ContextVar("request_extra")
+
+    def attach(self, instance: object) -> None:
+        """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""
+        try:
+            instance.request_context = self.request  # type: ignore[attr-defined]
+            instance.request_extra = self.extra  # type: ignore[attr-defined]
+        except (AttributeError, TypeError):
+            logger.debug("%s takes no attributes: no request_context on it", type(instance).__name__)

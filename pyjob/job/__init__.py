@@ -1,0 +1,1 @@
+"""The job as its author wrote it: found, loaded, read once."""

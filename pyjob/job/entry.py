@@ -1,0 +1,75 @@
+"""Which class of the entry file is the job: the rules of SPEC 1.1."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from types import ModuleType
+
+from pyjob.errors import EntryPointError
+
+OPTIONAL_METHODS = (
+    "docs_input_example",
+    "docs_input_examples",
+    "auxiliary_endpoints",
+    "auxiliary_endpoints_v2",
+    "static_endpoints",
+    "webview_app",
+    "metrics",
+)
+
+
+def find_entry_class(module: ModuleType, wanted: str | None, file: str) -> type:
+    """The entry point class of ``module``; ``file`` is its name in messages.
+
+    Raises `EntryPointError` where the class named ``wanted`` is missing, or where, with no name given,
+    there is not exactly one candidate.
+    """
+    if wanted:
+        return _named_class(module, wanted, file)
+    own = [value for value in vars(module).values() if _is_candidate(value, module)]
+    performing = [cls for cls in own if callable(getattr(cls, "perform", None))]
+    if performing:
+        return _only(performing, "a `perform` method", file)
+    helpful = [cls for cls in own if any(callable(getattr(cls, name, None)) for name in OPTIONAL_METHODS)]
+    if helpful:
+        return _only(helpful, "a method of a job", file)
+    classes = ", ".join(cls.__name__ for cls in own)
+    found = f"classes without it: {classes}" if classes else "no class"
+    raise EntryPointError(
+        f"{file}: expected a class with a `perform` method, found {found}. "
+        "Define `class JobEntrypoint:` with `def perform(self, ...)`, "
+        "or name an imported class in jobtype_extra.entrypoint_class"
+    )
+
+
+def _named_class(module: ModuleType, wanted: str, file: str) -> type:
+    found = getattr(module, wanted, None)
+    if isinstance(found, type):
+        return found
+    classes = [name for name, value in vars(module).items() if _is_candidate(value, module)]
+    raise EntryPointError(
+        f"{file}: jobtype_extra.entrypoint_class names {wanted!r}, but the file has "
+        f"{'no such class' if found is None else 'something else of that name'}; "
+        f"its classes: {', '.join(classes) or 'none'}"
+    )
+
+
+def _is_candidate(value: object, module: ModuleType) -> bool:
+    """Classes made in this file, but for those that cannot be a job: enums and abstract ones."""
+    return (
+        isinstance(value, type)
+        and value.__module__ == module.__name__
+        and not issubclass(value, enum.Enum)
+        and not inspect.isabstract(value)
+    )
+
+
+def _only(candidates: list[type], what: str, file: str) -> type:
+    unique = list(dict.fromkeys(candidates))
+    if len(unique) == 1:
+        return unique[0]
+    names = ", ".join(cls.__name__ for cls in unique)
+    raise EntryPointError(
+        f"{file}: {len(unique)} classes have {what}: {names}. Name one in jobtype_extra.entrypoint_class"
+    )

@@ -1,0 +1,52 @@
+"""Awaiting a job's ``async def`` methods from threads (SPEC 1.5)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable
+
+
+class EventLoop:
+    """One asyncio loop in a daemon thread of its own, begun on first use in the process that uses it.
+
+    Jobs may keep clients and locks that belong to a loop, so every awaitable runs on the same one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def wait_for(self, awaitable: Awaitable[Any]) -> Any:
+        """Run ``awaitable`` in the caller's context and return its result, or raise what it raised."""
+        import asyncio  # heavy, and most jobs have no `async def`
+
+        future = asyncio.run_coroutine_threadsafe(_outcome(awaitable), self._running())
+        result, error = future.result()
+        if error is not None:
+            raise error
+        return result
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
+        with self._lock:
+            # Threads do not survive a fork: a child begins a loop of its own.
+            if self._loop is None or self._pid != os.getpid():
+                self._loop = asyncio.new_event_loop()
+                self._pid = os.getpid()
+                threading.Thread(target=self._loop.run_forever, name="pyjob-async", daemon=True).start()
+            return self._loop
+
+
+async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    # As a value, because asyncio lets SystemExit and KeyboardInterrupt of a task end the whole loop.
+    try:
+        return await awaitable, None
+    except BaseException as error:  # noqa: BLE001
+        return None, error

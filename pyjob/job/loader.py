@@ -1,0 +1,153 @@
+"""Loading the entry file: the one place that touches what belongs to the process.
+
+Working directory, ``os.environ`` and ``sys.path`` are changed here, under one lock, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import os
+import shlex
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from pyjob.errors import EntryPointError
+from pyjob.job.entry import find_entry_class
+from pyjob.job.neighbours import EntryLoader, loaded_jobs, refuse_conflicts
+from pyjob.manifest import Manifest
+
+# One for the process, because what it guards is the process's. Re-entrant: a job may load another one.
+PROCESS_LOCK = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """How a job lives in its process.
+
+    ``chdir``: the working directory is the job's folder while it loads, for good (True) or never.
+    ``own_process``: nobody else lives here, so that the job's folder comes first on ``sys.path``.
+    ``environment``: variables that are set before the entry file is imported.
+    """
+
+    chdir: Literal["load"] | bool = "load"
+    own_process: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def entered(manifest: Manifest, surroundings: Surroundings) -> Iterator[None]:
+    """The process as the job expects it while its code loads (SPEC 1.2, 10.1)."""
+    with PROCESS_LOCK:
+        before = Path.cwd() if surroundings.chdir == "load" else None
+        os.environ.update(surroundings.environment)
+        _put_on_path(str(manifest.folder), first=surroundings.own_process)
+        if surroundings.chdir:
+            os.chdir(manifest.folder)
+        try:
+            yield
+        finally:
+            if before is not None:
+                os.chdir(before)
+
+
+def load_entry_class(manifest: Manifest) -> type:
+    """Import the entry file and find the job's class in it; to be called inside `entered`.
+
+    Raises `EntryPointError`, `ConflictError`, and whatever the file itself raises.
+    """
+    path = manifest.jobtype_extra.entrypoint_path
+    entry = manifest.folder / path
+    if not entry.is_file():
+        raise EntryPointError(
+            f"{manifest.source}: jobtype_extra.entrypoint_path: expected a file inside {manifest.folder}, "
+            f"found no file {path!r}"
+        )
+    module = _import_entry(entry, manifest)
+    return find_entry_class(module, manifest.jobtype_extra.entrypoint_class, path)
+
+
+def describe_failure(error: BaseException, manifest: Manifest) -> str:
+    """One line for `/live` (SPEC 4.2): ``message, cause=Type, traceback=file:line, ...``."""
+    message = " ".join(_text(error).split())
+    requirements = manifest.jobtype_extra.requirements_path
+    if isinstance(error, ImportError) and requirements:
+        command = f"pip install -r {shlex.quote(str(manifest.folder / requirements))}"
+        message = f"{message}; install what the job requires: {command}"
+    places = _places(error, manifest.folder)
+    traced = f", traceback={', '.join(places)}" if places else ""
+    return f"{message}, cause={type(error).__name__}{traced}"
+
+
+def _import_entry(entry: Path, manifest: Manifest) -> ModuleType:
+    for other in loaded_jobs():
+        if Path(other.path) == entry:  # two applications of one job share its module, as any import does
+            return sys.modules[other.name]
+    refuse_conflicts(manifest, entry)
+    name = _module_name(entry, manifest)
+    loader = EntryLoader(name, str(entry), manifest)
+    spec = importlib.util.spec_from_file_location(name, entry, loader=loader)
+    if spec is None:
+        raise EntryPointError(f"{entry.name}: cannot be imported as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _module_name(entry: Path, manifest: Manifest) -> str:
+    """The name that an ``import`` in the job's folder would use, where it is free (SPEC 1.2).
+
+    Pickles and multiprocessing need that one; where another module has it, a stable one of its own.
+    """
+    parts = entry.relative_to(manifest.folder).with_suffix("").parts
+    plain = ".".join(parts)
+    if all(part.isidentifier() for part in parts) and not any(loaded_jobs()) and _is_free(parts[0], manifest):
+        return plain
+    return f"pyjob_job_{manifest.name}_{plain}".replace(".", "_").replace("-", "_")
+
+
+def _is_free(name: str, manifest: Manifest) -> bool:
+    if name in sys.modules or name in sys.stdlib_module_names:
+        return False
+    spec = importlib.machinery.PathFinder.find_spec(name)
+    if spec is None:
+        return True
+    places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
+    return all(Path(place).resolve().is_relative_to(manifest.folder.resolve()) for place in places)
+
+
+def _put_on_path(folder: str, *, first: bool) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0 if first else len(sys.path), folder)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001  the author's __str__
+        return type(error).__name__
+
+
+def _places(error: BaseException, folder: Path) -> list[str]:
+    """Where it happened: the lines in the job's own files, or the innermost line if there is none."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append((error.filename, error.lineno))
+    own = [(name, line) for name, line in frames if Path(name).is_relative_to(folder)]
+    return [f"{_relative(name, folder)}:{line}" for name, line in (own[-5:] or frames[-1:])]
+
+
+def _relative(name: str, folder: Path) -> str:
+    return str(Path(name).relative_to(folder)) if Path(name).is_relative_to(folder) else name

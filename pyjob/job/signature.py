@@ -1,0 +1,181 @@
+"""The parameters of one method of the job: read once, then every call is bound and checked against them."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from pyjob.errors import EntryPointError, PayloadError
+from pyjob.job.annotations import Check, compile_check, first_problems, optional
+
+NOTHING = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One named parameter; ``annotation`` and ``default`` are `NOTHING` where there is none."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is NOTHING
+
+    def check(self) -> Check | None:
+        """The check of its values, null included where the default is None (SPEC 4.3)."""
+        if self.annotation is NOTHING:
+            return None
+        check = compile_check(self.annotation)
+        if check is not None and self.default is None:
+            return optional(check)
+        return check
+
+    def type_name(self) -> str | None:
+        """As `/parameters` shows it (SPEC 4.1): a class's name, ``str()`` of a generic, None without."""
+        if self.annotation is NOTHING:
+            return None
+        if isinstance(self.annotation, type) and not typing.get_args(self.annotation):
+            return self.annotation.__name__
+        return str(self.annotation)
+
+
+class Signature:
+    """What a method takes and gives.
+
+    ``parameters`` in order of definition; ``open`` with ``**kwargs``; ``returns`` is the resolved return
+    annotation or `NOTHING`; ``warnings`` are meant for the author.
+    """
+
+    def __init__(
+        self,
+        parameters: tuple[Parameter, ...],
+        *,
+        returns: Any = NOTHING,
+        open: bool = False,  # noqa: A002  the word for a signature that takes any name
+        reserved: frozenset[str] = frozenset(),
+        check_types: bool = True,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self.parameters = parameters
+        self.returns = returns
+        self.open = open
+        self.warnings = warnings
+        self._reserved = reserved
+        self._names = frozenset(parameter.name for parameter in parameters)
+        self._required = frozenset(parameter.name for parameter in parameters if parameter.required)
+        checks = [(p.name, p.check()) for p in parameters] if check_types else []
+        self._checks = tuple((name, check.accepts, check) for name, check in checks if check is not None)
+
+    def check(self, arguments: Mapping[str, object]) -> None:
+        """Raise `PayloadError` unless the method can be called with ``arguments`` (SPEC 4.3)."""
+        names = arguments.keys()
+        if names != self._names:
+            self._check_names(names)
+        for name, accepts, _ in self._checks:
+            if name in arguments and not accepts(arguments[name]):
+                raise PayloadError("; ".join(self._type_problems(arguments)))
+
+    def _check_names(self, names: typing.AbstractSet[str]) -> None:
+        problems = []
+        missing = [p.name for p in self.parameters if p.required and p.name not in names]
+        if missing:
+            problems.append(_naming("missing", missing))
+        unexpected = names & self._reserved if self.open else names - self._names
+        if unexpected:
+            problems.append(_naming("unexpected", sorted(unexpected)))
+        if problems:
+            expected = ", ".join(p.name if p.required else f"{p.name} (optional)" for p in self.parameters)
+            problems.append(f"expected: {expected or 'none'}")
+            raise PayloadError("; ".join(problems))
+
+    def _type_problems(self, arguments: Mapping[str, object]) -> list[str]:
+        problems: list[str] = []
+        for name, _, check in self._checks:
+            if name in arguments:
+                problems.extend(first_problems(check, arguments[name], name))
+        return problems[:10]
+
+
+def read_signature(method: Callable[..., object], place: str, *, check_types: bool = True) -> Signature:
+    """The `Signature` of a bound ``method``; ``place`` names file, class and method in messages.
+
+    Raises `EntryPointError` where a caller could not reach a parameter by name (SPEC 1.1).
+    """
+    parameters = inspect.signature(method).parameters.values()
+    kinds = {parameter.kind for parameter in parameters}
+    annotations = _resolved_annotations(method)
+    open_ended = inspect.Parameter.VAR_KEYWORD in kinds
+    warnings = _check_kinds(parameters, place, open_ended=open_ended)
+    named = tuple(
+        Parameter(parameter.name, annotations.get(parameter.name, parameter.annotation), parameter.default)
+        for parameter in parameters
+        if parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    )
+    return Signature(
+        named,
+        returns=annotations.get("return", NOTHING),
+        open=open_ended,
+        reserved=_bound_names(method),
+        check_types=check_types,
+        warnings=warnings,
+    )
+
+
+def _check_kinds(
+    parameters: typing.Iterable[inspect.Parameter], place: str, *, open_ended: bool
+) -> tuple[str, ...]:
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise EntryPointError(
+                f"{place}: parameter {parameter.name!r} is positional-only, but callers send names: "
+                "remove the '/' from its parameters"
+            )
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            if not open_ended:
+                raise EntryPointError(
+                    f"{place}: takes *{parameter.name}, but callers send names: "
+                    "use named parameters or **kwargs"
+                )
+            return (
+                f"{place}: takes *{parameter.name} and **kwargs, which hides its parameters: "
+                "if a decorator does this, give it functools.wraps",
+            )
+    return ()
+
+
+def _resolved_annotations(method: Callable[..., object]) -> dict[str, Any]:
+    """Annotations with strings resolved, each on its own: one unknown name does not lose the others."""
+    function = inspect.unwrap(method)
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001  resolving runs the author's expressions
+        raw: dict[str, Any] = dict(getattr(function, "__annotations__", {}))
+    names = getattr(function, "__globals__", {})
+    resolved = {}
+    for name, annotation in raw.items():
+        try:
+            one = SimpleNamespace(__annotations__={name: annotation})
+            resolved.update(typing.get_type_hints(one, globalns=names, include_extras=True))
+        except Exception:  # noqa: BLE001  stays as written, and unchecked
+            resolved[name] = annotation
+    return resolved
+
+
+def _bound_names(method: Callable[..., object]) -> frozenset[str]:
+    """Names that a caller must not send to a method with ``**kwargs``: Python fills them (``self``)."""
+    function = getattr(method, "__func__", None)
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_argcount or code.co_posonlyargcount:
+        return frozenset()
+    return frozenset(code.co_varnames[:1])
+
+
+def _naming(fault: str, names: list[str]) -> str:
+    plural = "s" if len(names) > 1 else ""
+    return f"{fault} argument{plural}: {', '.join(name[:60] for name in names[:20])}"

@@ -1,0 +1,27 @@
+"""The manifest: what a job's author wrote into ``job.yaml``, read, checked and typed (SPEC 2).
+
+document.py  YAML text -> plain values            fields.py    one value -> one typed value, or what is wrong
+table.py     which field is read by which reader  manifest.py  the typed manifest and the rules between fields
+source.py    where the manifest is: a path, the environment, a mapping at hand
+"""
+
+from pyjob.manifest.manifest import (
+    Git,
+    JobtypeExtra,
+    Manifest,
+    Resources,
+    fields_not_in_force,
+    with_identity,
+)
+from pyjob.manifest.source import find_manifest, manifest_of
+
+__all__ = [
+    "Git",
+    "JobtypeExtra",
+    "Manifest",
+    "Resources",
+    "fields_not_in_force",
+    "find_manifest",
+    "manifest_of",
+    "with_identity",
+]

@@ -1,0 +1,214 @@
+"""The typed manifest, and the rules that concern more than one field (SPEC 2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from pyjob.errors import ManifestError, Problem
+from pyjob.manifest.document import Document, found
+from pyjob.manifest.fields import amount
+from pyjob.manifest.table import ROWS, SECTIONS, Reading
+
+_ENTRYPOINT = "jobtype_extra.entrypoint_path"
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_PATH_SEGMENT = re.compile(r"[A-Za-z0-9][-+._~A-Za-z0-9]{0,127}")
+_USER_IN_URL = re.compile(r"//[^/]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Where the job's source is kept; strings are empty where the manifest has none."""
+
+    remote: str
+    branch: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobtypeExtra:
+    """What the job's server is told; None stands for no limit, and strings are empty where there is none."""
+
+    entrypoint_path: str
+    entrypoint_class: str
+    requirements_path: str
+    max_concurrency: int | None
+    max_concurrency_queue: int | None
+    queue_timeout: float | None
+    max_body_size: int
+    check_types: bool
+    stuck_after: float | None
+    home_page: str
+    python_version: str
+    debian_version: str
+    check_requirements: bool | None
+    cors_origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Quantities as they were written (``256Mi``), empty where there is none."""
+
+    memory_min: str
+    memory_max: str
+    cpu_min: str
+    cpu_max: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest whose fields are all checked and typed.
+
+    ``folder`` is the job's folder, absolute; ``source`` is what messages call the document; ``warnings`` are
+    lines to log; ``check_errors`` are faults that a check of the job has as errors, a run as warnings.
+    Mappings are the manifest's own copies: not to be changed.
+    """
+
+    name: str
+    owner_email: str
+    jobtype: str
+    git: Git
+    version: str
+    extends: str
+    jobtype_extra: JobtypeExtra
+    build_env: Mapping[str, str]
+    runtime_env: Mapping[str, str]
+    secret_build_env_file: str
+    secret_runtime_env_file: str
+    public_endpoints: tuple[str, ...]
+    labels: Mapping[str, object]
+    replicas: int
+    resources: Resources
+    system_dependencies: tuple[str, ...]
+    image_type: object
+    infrastructure_target: object
+    docker: object
+    golang: object
+    folder: Path
+    source: str
+    warnings: tuple[str, ...] = ()
+    check_errors: tuple[Problem, ...] = ()
+
+
+class Missing(Enum):
+    """What becomes of a required field that the document does not have."""
+
+    ERROR = "an error"
+    WARNING = "a warning and the default"
+    DEFAULT = "the default"
+
+
+def read(
+    document: Document,
+    *,
+    folder: Path,
+    missing: Missing = Missing.ERROR,
+    unknown_fields_warn: bool = False,
+    name: str = "",
+    entrypoint_path: str = "",
+) -> Manifest:
+    """Read a document by the table.
+
+    ``name`` stands in for a missing one, ``entrypoint_path`` wins over the document's. Raises
+    :class:`ManifestError` with all problems of the document.
+    """
+    source = document.source
+    reading = Reading(document, unknown_fields_warn=unknown_fields_warn)
+    values = reading.values
+    absent = [one for one in reading.missing if not (one.path == _ENTRYPOINT and entrypoint_path)]
+    problems = [*reading.problems, *(absent if missing is Missing.ERROR else []), *_resource_problems(values)]
+    if problems:
+        raise ManifestError(source, problems)
+    warnings = [*reading.warnings, *_name_warnings(values["name"])]
+    if missing is Missing.WARNING:
+        warnings += [f"{one.path}: missing" for one in absent]
+    values["name"] = values["name"] or name
+    values[_ENTRYPOINT] = entrypoint_path or values[_ENTRYPOINT]
+    return _assembled(
+        values,
+        folder=folder,
+        source=source,
+        warnings=tuple(f"{source}: {warning}" for warning in warnings),
+        check_errors=_check_errors(values, remote_required=missing is not Missing.DEFAULT),
+    )
+
+
+def valid_name(text: str) -> str:
+    """Make a job's name out of a file's or a class's."""
+    return re.sub(r"[^-._A-Za-z0-9]+", "-", text)[:63].strip("-._") or "job"
+
+
+def with_identity(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    """Return the manifest with name and version of ``JOB_NAME`` and ``JOB_VERSION``, where set (SPEC 2.2).
+
+    A platform may use any (``latest``), as long as they can stand in a URL: ManifestError otherwise.
+    """
+    identity = {"JOB_NAME": manifest.name, "JOB_VERSION": manifest.version}
+    given = {variable: environ[variable] for variable in identity if environ.get(variable)}
+    expected = 'at most 128 letters, digits and "-+._~", the first a letter or digit'
+    problems = [
+        Problem(variable, expected, found(value))
+        for variable, value in given.items()
+        if not _PATH_SEGMENT.fullmatch(value)
+    ]
+    if problems:
+        raise ManifestError("environment", problems)
+    identity |= given
+    return replace(manifest, name=identity["JOB_NAME"], version=identity["JOB_VERSION"])
+
+
+def fields_not_in_force(manifest: Manifest) -> tuple[str, ...]:
+    """Return the paths of fields that are set and that this version of pyjob reads but does not act upon."""
+    return tuple(
+        row.path for row in ROWS if not row.in_force and attrgetter(row.path)(manifest) != row.default
+    )
+
+
+def _assembled(values: Mapping[str, Any], **about: Any) -> Manifest:
+    parts: dict[str, dict[str, Any]] = {section: {} for section in ("", *SECTIONS)}
+    for row in ROWS:
+        parts[row.section][row.key] = values[row.path]
+    return Manifest(
+        git=Git(**parts["git"]),
+        jobtype_extra=JobtypeExtra(**parts["jobtype_extra"]),
+        resources=Resources(**parts["resources"]),
+        **parts[""],
+        **about,
+    )
+
+
+def _resource_problems(values: Mapping[str, object]) -> list[Problem]:
+    problems = []
+    for kind in ("memory", "cpu"):
+        low, high = str(values[f"resources.{kind}_min"]), str(values[f"resources.{kind}_max"])
+        if low and high and amount(low) > amount(high):
+            expected = f"at most resources.{kind}_max ({high})"
+            problems.append(Problem(f"resources.{kind}_min", expected, low))
+    return problems
+
+
+def _name_warnings(name: object) -> list[str]:
+    if not name or _DNS_LABEL.fullmatch(str(name)):
+        return []
+    return [
+        f'name: "{name}" is no DNS label (lower case letters, digits, dashes), and platforms may refuse it'
+    ]
+
+
+def _check_errors(values: Mapping[str, object], *, remote_required: bool) -> tuple[Problem, ...]:
+    problems = []
+    remote = str(values["git.remote"])
+    if not remote.startswith("https://") and (remote or remote_required):
+        # Never repeat the password of a remote.
+        what = found(_USER_IN_URL.sub("//", remote)) if remote else "nothing"
+        problems.append(Problem("git.remote", "a URL that starts with https://", what))
+    queue = "jobtype_extra.max_concurrency_queue"
+    if values[queue] is not None and values["jobtype_extra.max_concurrency"] is None:
+        what = f"{values[queue]} without it"
+        problems.append(Problem(queue, "jobtype_extra.max_concurrency beside it", what))
+    return tuple(problems)

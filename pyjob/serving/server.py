@@ -1,0 +1,138 @@
+"""waitress, set up for jobs (SPEC 9)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from waitress.server import create_server
+
+from pyjob.app import create
+from pyjob.application import Application
+from pyjob.errors import PyjobError
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_HOST = "0.0.0.0"  # noqa: S104  a service is there to be reached; the docs say so
+DEFAULT_PORT = 7000
+DEFAULT_THREADS = 8
+
+
+class AddressError(PyjobError):
+    """The address cannot be listened on."""
+
+
+def serve(
+    job: type | object,
+    *,
+    manifest: Mapping[str, object] | None = None,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    threads: int = DEFAULT_THREADS,
+) -> None:
+    """Serve a class or an instance at hand until interrupted: a notebook, ``if __name__ == "__main__"``.
+
+    By the same rules as a job in a folder (SPEC 10.6). Raises `ManifestError` and `AddressError`.
+    """
+    serve_application(create(job, manifest=manifest), host=host, port=port, threads=threads)
+
+
+def serve_application(
+    application: Application,
+    *,
+    host: str,
+    port: int,
+    threads: int,
+    unix_socket: str | None = None,
+    fail_fast: bool = False,
+) -> int:
+    """Listen, load the job, serve until SIGTERM or SIGINT; the exit status.
+
+    With ``fail_fast`` a failed load ends the process with status 1. Raises `AddressError`.
+    """
+    where: dict[str, Any] = {"unix_socket": unix_socket} if unix_socket else {"host": host, "port": port}
+    try:
+        server = create_server(application, **where, **_options(application, threads))
+    except (OSError, ValueError) as error:
+        place = unix_socket or f"{host}:{port}"
+        raise AddressError(f"cannot listen on {place}: {error}; choose another with --port") from error
+    try:
+        _announce(application, server, unix_socket)
+        with _signals_end_the_server():
+            _start(application, fail_fast=fail_fast)
+            server.run()
+    finally:
+        server.close()
+    return 1 if fail_fast and application.state.status == "failed" else 0
+
+
+def _options(application: Application, threads: int) -> dict[str, Any]:
+    return {
+        "threads": threads,
+        # waitress refuses at this size, the job's limit is the largest size that passes.
+        "max_request_body_size": application.manifest.jobtype_extra.max_body_size + 1,
+        "max_request_header_size": 64 * 1024,
+        "connection_limit": 1000,
+        # select() stops at descriptor 1024.
+        "asyncore_use_poll": True,
+        "channel_timeout": 60,
+        "clear_untrusted_proxy_headers": True,
+        "expose_tracebacks": False,
+        "ident": None,
+    }
+
+
+def _start(application: Application, *, fail_fast: bool) -> None:
+    application.start()
+    if not fail_fast:
+        return
+
+    def end_if_failed() -> None:
+        if application.state.wait() == "failed":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_if_failed, name="pyjob-fail-fast", daemon=True).start()
+
+
+@contextmanager
+def _signals_end_the_server() -> Iterator[None]:
+    """SIGTERM ends the server as SIGINT does: waitress finishes running calls and returns.
+
+    Signals can only be handled in the main thread; elsewhere (a notebook's) they are left alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _announce(application: Application, server: Any, unix_socket: str | None) -> None:
+    manifest = application.manifest
+    job = f"job {manifest.name} {manifest.version}"
+    if unix_socket:
+        logger.info("%s: listening on %s", job, unix_socket)
+        return
+    host, port = server.effective_listen[0] if hasattr(server, "effective_listen") else _address(server)
+    # 0.0.0.0 is where it listens, not what a browser can open.
+    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    url = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    logger.info("%s: listening on http://%s:%s, docs at %s/docs", job, host, port, url)
+
+
+def _address(server: Any) -> tuple[str, int]:
+    return server.effective_host, server.effective_port

@@ -1,0 +1,1 @@
+"""What goes over the wire: payloads in, results and errors out."""

@@ -1,0 +1,128 @@
+"""The payload of a call: bytes off the wire to a dict of named arguments (SPEC 4.3)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from werkzeug.wsgi import get_input_stream
+
+from pyjob.errors import PayloadError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+FORM = "application/x-www-form-urlencoded"
+JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\Z|text/json\Z")
+# Numbers that may not fit a float: they are rare, so the slower decoder is chosen only when one is seen.
+PERHAPS_INFINITE = re.compile(r"[eE]\+?\d{3}|\d{300}")
+
+
+def read_payload(environ: WSGIEnvironment, most: int) -> dict[str, Any]:
+    """The arguments sent with a request of at most ``most`` bytes.
+
+    Raises `PayloadError`: 400 where it is no JSON object, 413 where it is too long, 415 where it is of
+    another content type.
+    """
+    body = read_body(environ, most)
+    if not body:
+        return {}
+    content_type = environ.get("CONTENT_TYPE")
+    if content_type and content_type != "application/json":
+        _check_content_type(content_type, body)
+    return decode_object(body)
+
+
+def read_body(environ: WSGIEnvironment, most: int) -> bytes:
+    """The whole body, whose length is known beforehand or marked by the server as ending by itself."""
+    length = environ.get("CONTENT_LENGTH")
+    if not length:
+        return _read_unannounced(environ, most)
+    if not (length.isascii() and length.isdigit()):
+        raise PayloadError("Content-Length is not a number")
+    announced = int(length[:20])
+    if announced > most:
+        raise _too_long(most)
+    try:
+        body: bytes = environ["wsgi.input"].read(announced)
+    except OSError as error:
+        raise PayloadError("the connection ended before the body was complete") from error
+    if len(body) < announced:
+        raise PayloadError(f"the body ended after {len(body)} of {announced} bytes")
+    return body
+
+
+def _read_unannounced(environ: WSGIEnvironment, most: int) -> bytes:
+    # Without a length, werkzeug reads only from servers that promise `wsgi.input_terminated`.
+    body = get_input_stream(environ).read(most + 1)
+    if len(body) > most:
+        raise _too_long(most)
+    return body
+
+
+def _too_long(most: int) -> PayloadError:
+    return PayloadError(f"the body is longer than {most} bytes, the max_body_size of this job", status=413)
+
+
+def _check_content_type(content_type: str, body: bytes) -> None:
+    kind = content_type.partition(";")[0].strip().lower()
+    # `curl -d` announces a form whatever it sends; an object starts like no form does.
+    if not JSON_TYPE.match(kind) and not (kind == FORM and body.lstrip()[:1] == b"{"):
+        raise PayloadError(
+            f"content type {kind[:100]!r} is not supported: send JSON with the header "
+            "Content-Type: application/json",
+            status=415,
+        )
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """A JSON object (RFC 8259): UTF-8, no NaN, no infinity, no name twice. Raises `PayloadError`."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PayloadError(f"the payload is not valid UTF-8 at byte {error.start}") from None
+    try:
+        value = (CAREFUL_DECODER if PERHAPS_INFINITE.search(text) else DECODER).decode(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise PayloadError(f"the payload is not valid JSON: {error.msg} at {place}") from None
+    except RecursionError:
+        raise PayloadError("the payload is nested too deeply") from None
+    except ValueError:  # Python's bound on the digits of an integer
+        raise PayloadError("the payload holds a number with too many digits") from None
+    if not isinstance(value, dict):
+        raise PayloadError(f"the payload must be a JSON object of named arguments, not {_kind(value)}")
+    return value
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({name[:60] for name in names if names.count(name) > 1})[:10]
+        raise PayloadError(f"repeated argument{'s' if len(repeated) > 1 else ''}: {', '.join(repeated)}")
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise PayloadError(f"the payload holds {name}, which is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise PayloadError("the payload holds a number that is too large for a float")
+    return number
+
+
+# Kept, because `json.loads` with these arguments would build a decoder for every call.
+DECODER = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
+CAREFUL_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_names, parse_constant=_refuse_constant, parse_float=_finite
+)

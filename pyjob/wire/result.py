@@ -1,0 +1,166 @@
+"""The result of a call as bytes (SPEC 4.5).
+
+The standard library's C encoder does the work; `plain` is asked for what it does not know. Only when
+that fails (a NaN, a strange key, an object of no known kind) is the value walked in Python, which
+replaces what can be replaced and names the path of what cannot.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import decimal
+import enum
+import json
+import math
+import pathlib
+import re
+import uuid
+from collections import abc
+from typing import Any
+
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from pyjob.errors import PyjobError
+from pyjob.wire.response import JSON_HEADER, Response, bytes_response
+
+DEEPEST = 200
+PLAIN_TYPES = frozenset({dict, list, str, int, float, bool, type(None)})
+
+
+class ResultError(PyjobError):
+    """A result that cannot be encoded; the message names the path inside it."""
+
+
+def result_response(result: object) -> Response | WerkzeugResponse:
+    """The 200 answer with ``result``: JSON, or bytes as they are; a WSGI response passes through.
+
+    Raises `ResultError` for what cannot be encoded.
+    """
+    if type(result) not in PLAIN_TYPES:
+        if isinstance(result, (bytes, bytearray, memoryview)):
+            return bytes_response(200, "application/octet-stream", bytes(result))
+        if isinstance(result, WerkzeugResponse):
+            return result
+    body = encode(result)
+    return Response("200 OK", [JSON_HEADER, ("Content-Length", str(len(body)))], body)
+
+
+def encode(value: object) -> bytes:
+    """``value`` as JSON in UTF-8. Raises `ResultError`."""
+    try:
+        return ENCODER.encode(value).encode()
+    except UnicodeEncodeError:  # a lone surrogate: legal in JSON when escaped
+        return ASCII_ENCODER.encode(value).encode()
+    except Exception:  # noqa: BLE001  whatever it is, the walk finds its place
+        return ASCII_ENCODER.encode(simplify(value, "result")).encode()
+
+
+class NotPlainError(TypeError):
+    """There is no JSON for this object."""
+
+
+def plain(value: object) -> object:
+    """One step from ``value`` towards JSON. Raises `NotPlainError`."""
+    if isinstance(value, type):
+        raise NotPlainError
+    for method in ("__json__", "__to_json__"):
+        if callable(getattr(value, method, None)):
+            return getattr(value, method)()
+    simpler = _standard(value)
+    return simpler if simpler is not value else _by_duck_type(value)
+
+
+def _standard(value: object) -> object:
+    """Types of the standard library; ``value`` itself where it is none of them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat() if value == value else None  # pandas' NaT is a datetime
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, (pathlib.PurePath, uuid.UUID, decimal.Decimal)):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    if isinstance(value, abc.Mapping):
+        return dict(value)
+    if isinstance(value, (abc.Set, abc.Sequence, abc.ValuesView)):
+        return list(value)
+    return value
+
+
+def _by_duck_type(value: Any) -> object:
+    """Objects of libraries that are not imported here, known by what they can do."""
+    if callable(getattr(value, "model_dump", None)):  # pydantic
+        return value.model_dump()
+    if hasattr(value, "iloc") and callable(getattr(value, "to_dict", None)):  # pandas
+        return value.to_dict(orient="records") if hasattr(value, "columns") else value.tolist()
+    if hasattr(value, "dtype") and callable(getattr(value, "tolist", None)):  # NumPy
+        return _array(value)
+    if type(value).__name__ in ("NAType", "NaTType"):  # pandas' missing values
+        return None
+    raise NotPlainError
+
+
+def _array(value: Any) -> object:
+    kind = getattr(value.dtype, "kind", "")
+    if kind == "M" and re.search(r"\[\d*[npfa]s\]", value.dtype.str):
+        value = value.astype("datetime64[us]")  # finer units than Python has would become integers
+    if kind == "m":
+        value = value / value.dtype.type(1, "s")
+    items = value.tolist()
+    if items is value:  # a scalar that has no plain form, such as a long double
+        return float(value)
+    return items
+
+
+def simplify(value: object, path: str, depth: int = 0) -> object:
+    """``value`` rebuilt from plain JSON types: NaN and infinities are None, keys are text."""
+    if depth > DEEPEST:
+        raise ResultError(f"{path[:200]}...: nested too deeply, or holds itself")
+    if value is None or isinstance(value, (bool, str)):
+        # Not str(): that of an Enum with text as its mixin is its name.
+        return str.__str__(value) if isinstance(value, str) else value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return _written(value, path)
+    if isinstance(value, dict):
+        return {_key(key, path): simplify(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [simplify(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    return simplify(_plain_at(value, path), path, depth + 1)
+
+
+def _plain_at(value: object, path: str) -> object:
+    try:
+        return plain(value)
+    except NotPlainError:
+        raise ResultError(f"{path}: object of type {type(value).__name__} cannot be sent as JSON") from None
+    except Exception as error:
+        raise ResultError(f"{path}: object of type {type(value).__name__}: {error}") from error
+
+
+def _written(value: int, path: str) -> int:
+    try:
+        int.__repr__(value)
+    except ValueError:
+        raise ResultError(f"{path}: integer with too many digits") from None
+    return int(value)
+
+
+def _key(key: object, path: str) -> str | int | bool | None:
+    if key is None or isinstance(key, (bool, int)):
+        return key
+    simpler = simplify(key, f"{path} (key)")
+    if isinstance(simpler, (dict, list)):
+        raise ResultError(f"{path}: key of type {type(key).__name__}")
+    return str(simpler)
+
+
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
+ASCII_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=plain)
