@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pyjob.apps.call import CallRoom
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CALLS = "/api/v1"
+RETRY_SOON = MappingProxyType({"Retry-After": "1"})
 
 
 class Application:
@@ -107,8 +109,9 @@ class Application:
             if self._started:
                 return False
             self._started = True
-            waiting = error_response(503, "the job is still loading", headers={"Retry-After": "1"})
-            self._answer = self._dispatcher({}, otherwise=waiting)
+            waiting = error_response(503, "the job is still loading", headers=RETRY_SOON)
+            page = docs_routes(503, RETRY_SOON.items())
+            self._answer = self._dispatcher({**page}, otherwise=waiting)
             return True
 
     def _load_or_fail(self) -> BaseException | None:
@@ -120,9 +123,8 @@ class Application:
         except BaseException as error:
             # Whatever it is: sys.exit() in a job must not end the server.
             reason = describe_failure(error, self.manifest)
-            self._answer = self._dispatcher(
-                {}, otherwise=error_response(503, f"the job failed to start: {reason}")
-            )
+            failed = error_response(503, f"the job failed to start: {reason}")
+            self._answer = self._dispatcher({**docs_routes(503)}, otherwise=failed)
             logger.exception("%s failed to start: %s", name, reason)
             self.state.become_failed(reason)
             return error

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 # The name of the group that matched is the kind of the section.
 _TITLE = re.compile(
-    r"(?i)(?P<parameters>(?:keyword |other )?(?:arg(?:ument)?s|param(?:eter)?s))|(?P<returns>returns?|yields?)|"
+    r"(?i)(?P<parameters>(?:keyword |other )?(?:arg(?:ument)?s|param(?:eter)?s))|"
     r"(?P<kept>notes?|examples?|warnings?|attention|caution|danger|hint|important|tip|references)|"
-    r"(?P<dropped>raises?|except|exceptions|warns|attributes|methods|see also|todo)"
+    r"(?P<returns>returns?|yields?)|(?P<dropped>raises?|except(?:ions)?|warns|attributes|see also|todo)"
 )
 _FIELD = re.compile(
     r"(?i)\s*+:(?:(?P<parameters>param|parameter|arg|argument|key|keyword|kwarg)|(?P<returns>returns?|yields?)|"

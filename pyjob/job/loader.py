@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from pyjob.errors import EntryPointError
+from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import find_entry_class
 from pyjob.job.neighbours import EntryLoader, loaded_jobs, refuse_conflicts
 from pyjob.manifest import Manifest
@@ -146,6 +146,8 @@ def _places(error: BaseException, folder: Path) -> list[str]:
     if isinstance(error, SyntaxError) and error.filename:
         frames.append((error.filename, error.lineno))
     own = [(name, line) for name, line in frames if Path(name).is_relative_to(folder)]
+    if isinstance(error, PyjobError) and not own:
+        return []  # its message names the place
     return [f"{_relative(name, folder)}:{line}" for name, line in (own[-5:] or frames[-1:])]
 
 

@@ -57,7 +57,7 @@ def imported_siblings(entry: Path, folder: Path) -> dict[str, Path]:
     while waiting and len(seen) < MOST_FILES:
         for name in _absolute_imports(waiting.pop()):
             place = _sibling(folder, name)
-            if place is None or name in found:
+            if place is None or place == entry or name in found:
                 continue
             found[name] = place
             files = {place} if place.is_file() else set(place.rglob("*.py"))

@@ -57,7 +57,7 @@ def parse(text: str, source: str) -> Document:
     if len(text) > LARGEST:
         raise _refused(source, f"at most {LARGEST} bytes", "more")
     try:
-        loader = _Loader(text.removeprefix("\ufeff"))
+        loader = _Loader(text)
         node = loader.get_single_node()
         census = _Census()
         if node is None:

@@ -205,12 +205,12 @@ def labels(value: object) -> dict[str, object]:
         raise _wrong("a mapping", found(value))
     if odd := [key for key in value if not isinstance(key, str)]:
         raise FieldError(Problem(f".{key_label(key)}", "a string as name", unquoted(key)) for key in odd)
-    return {key: _copied(item, ()) for key, item in value.items()}
+    return {key: _copied(item) for key, item in value.items()}
 
 
 def anything(value: object) -> object:
     """A value that is kept and not looked at."""
-    return _copied(value, ())
+    return _copied(value)
 
 
 def _wrong(expected: str, what: str) -> FieldError:
@@ -250,8 +250,8 @@ def _each(value: object, expected: str, read: Callable[[object], T]) -> tuple[T,
 def _endpoint(value: object) -> str:
     expected = 'a path that starts with "/" and names an endpoint, without "//", ".", ".." and backslashes'
     path = _string(value, expected)
-    parts = path.split("/")
-    if parts[0] or path == "/" or "\\" in path or "//" in path or {".", ".."} & set(parts):
+    is_plain = not ("//" in path or "\\" in path or {".", ".."} & set(path.split("/")))
+    if not path.startswith("/") or path == "/" or not is_plain:
         raise _wrong(expected, found(path))
     return path
 
@@ -280,13 +280,12 @@ def _variable_fault(key: object, value: object, reserved: tuple[str, ...]) -> Pr
     return None
 
 
-def _copied(value: object, inside: tuple[int, ...]) -> object:
+def _copied(value: object, depth: int = 0) -> object:
     """Copy mappings and lists, so that the manifest does not change with the document."""
     if not isinstance(value, (Mapping, list, tuple)):
         return value
-    if id(value) in inside or len(inside) >= _DEEPEST:
+    if depth == _DEEPEST:  # a mapping at hand may even contain itself
         raise _wrong(f"at most {_DEEPEST} levels of nesting", "more")
-    here = (*inside, id(value))
     if isinstance(value, Mapping):
-        return {key: _copied(item, here) for key, item in value.items()}
-    return [_copied(item, here) for item in value]
+        return {key: _copied(item, depth + 1) for key, item in value.items()}
+    return [_copied(item, depth + 1) for item in value]

@@ -137,7 +137,7 @@ class Reading:
         first = self._written.get((section, row.key))
         if first is not None:
             self.warnings.append(f"{path}: ignored, since {first[0]} is set")
-        elif value is not None and not (value == "" and row.may_be_empty):
+        elif value is not None and not (row.may_be_empty and isinstance(value, str) and not value):
             self._written[section, row.key] = (path, value)
 
     def _take_unknown(self, section: str, key: object, path: str) -> None:
@@ -151,7 +151,7 @@ class Reading:
     def _read(self, row: Row) -> object:
         written = self._written.get((row.section, row.key))
         if written is None and not row.required:
-            return copy.copy(row.default)
+            return copy.copy(row.default)  # some are dicts
         path, value = written or (row.path, None)
         try:
             return row.read(value)
@@ -160,7 +160,7 @@ class Reading:
                 self.problems += [Problem(path + one.path, one.expected, one.found) for one in error.problems]
             elif row.section not in self._broken_sections:
                 self.missing += [Problem(path, one.expected, "nothing") for one in error.problems]
-        return copy.copy(row.default)  # some are dicts
+        return row.default
 
 
 def _suggestion(section: str, key: object) -> str:

@@ -113,7 +113,7 @@ def _array(value: Any) -> object:
     if kind == "m":
         value = value / value.dtype.type(1, "s")
     items = value.tolist()
-    if items is value:  # a scalar that has no plain form, such as a long double
+    if type(items) is type(value):  # a scalar without a plain form, such as a long double
         return float(value)
     return items
 

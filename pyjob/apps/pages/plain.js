@@ -1,0 +1,714 @@
+// The page at {prefix}/docs: reads openapi.json, shows every endpoint and sends requests to it.
+//
+// Two rules hold everywhere in this file. Whatever comes from openapi.json or from an answer is untrusted
+// and reaches the page as text only (`el` below, never markup). And every address is relative to the page, so
+// that it works at the root, below /pub/job/NAME/VERSION and mounted in another application alike.
+"use strict";
+
+const METHODS = ["get", "post", "put", "patch", "delete"];
+const LONGEST_PAUSE = 5000; // ms between two looks at a job that loads
+const PATIENCE = 10000; // ms for the page's own requests; those of the reader may take as long as they like
+const SHOWN = 100000; // characters of an answer; more would make the page sluggish
+const LINE = 72; // a list of plain values stays on one line up to this many characters
+const DEPTH = 4; // how deep types and samples follow a schema, which may contain itself
+
+const record = (value) => (value && typeof value === "object" && !Array.isArray(value) ? value : {});
+const list = (value) => (Array.isArray(value) ? value : []);
+const words = (value) => (typeof value === "string" ? value.trim() : "");
+const byId = (id) => document.getElementById(id);
+
+/** Make an element. Functions become listeners, null and false are left out, children may be text. */
+function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter(Boolean));
+  return node;
+}
+
+const button = (label, attributes) => el("button", { type: "button", ...attributes }, label);
+const fold = (title, attributes, ...body) => el("details", attributes, el("summary", {}, title), body);
+
+/** A block of code that scrolls by itself; it takes the focus, so that a keyboard can scroll it too. */
+function codeBlock(label, text = "") {
+  return el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", {}, text));
+}
+
+/** The block with a button to copy it. On plain http the clipboard is closed: then the text is selected. */
+function copyable(block, label) {
+  async function copy() {
+    let told = "Copied";
+    try {
+      await navigator.clipboard.writeText(block.textContent);
+    } catch {
+      getSelection().selectAllChildren(block);
+      told = "Selected";
+    }
+    byId("announcer").textContent = told;
+    node.textContent = told;
+    setTimeout(() => { node.textContent = "Copy"; }, 2500);
+  }
+  const node = button("Copy", { class: "quiet", "aria-label": label, click: copy });
+  return el("div", { class: "framed" }, block, node);
+}
+
+// ---- the light Markdown of docstrings --------------------------------------------------------------------
+
+function inline(text) {
+  return text.split(/(``.+?``|`[^`]+`|\*\*[^*]+\*\*)/).map((part) => {
+    if (/^`.+`$/.test(part)) return el("code", {}, part.replace(/^`+|`+$/g, ""));
+    return /^\*\*.+\*\*$/.test(part) ? el("strong", {}, part.slice(2, -2)) : part;
+  });
+}
+
+/** Paragraphs, lists and fenced code; a line without a mark continues what is open, an empty line ends it. */
+function prose(text) {
+  const blocks = [];
+  let open = null;
+  for (const line of text.split("\n")) {
+    const [, mark, rest] = line.match(/^\s*([-*+]|\d+[.)])\s+(.*)/) ?? [];
+    if (/^\s*```/.test(line)) {
+      if (open?.tag === "pre") open = null;
+      else blocks.push((open = { tag: "pre", lines: [] }));
+    } else if (open?.tag === "pre") {
+      open.lines.push(line);
+    } else if (!line.trim()) {
+      open = null;
+    } else if (mark) {
+      const tag = /\d/.test(mark) ? "ol" : "ul";
+      if (open?.tag !== tag) blocks.push((open = { tag, lines: [] }));
+      open.lines.push(rest);
+    } else if (open) {
+      open.lines.push(`${open.lines.pop()} ${line.trim()}`);
+    } else {
+      blocks.push((open = { tag: "p", lines: [line.trim()] }));
+    }
+  }
+  return blocks.map(({ tag, lines }) => {
+    if (tag === "pre") return codeBlock("Example", lines.join("\n"));
+    return el(tag, {}, tag === "p" ? inline(lines[0]) : lines.map((line) => el("li", {}, inline(line))));
+  });
+}
+
+/** The description without the summary that a docstring begins with and that is shown already. */
+function remainder(description, summary) {
+  return description.startsWith(summary) ? description.slice(summary.length).trim() : description;
+}
+
+// ---- JSON as text ----------------------------------------------------------------------------------------
+// JSON.parse is the judge, but would show 100.0 as 100 and round long integers, and in some browsers its
+// message names no line. So the tokens of the text itself are laid out, or searched for the fault.
+
+const STRING = String.raw`"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"`;
+const NUMBER = String.raw`-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?`;
+const TOKENS = new RegExp(String.raw`${STRING}|${NUMBER}|\w+|\S`, "gu");
+
+/** JSON indented for reading, every value spelled as it came; anything else unchanged. */
+function pretty(text) {
+  try {
+    JSON.parse(text);
+  } catch {
+    return text;
+  }
+  const tokens = text.match(TOKENS);
+  let out = "";
+  let margin = "\n";
+  for (let at = 0; at < tokens.length; at += 1) {
+    const token = tokens[at];
+    if (token === "[" || token === "{") {
+      const flat = flatGroup(tokens, at);
+      if (flat.length) at += flat.length - 1;
+      else margin += "  ";
+      out += flat.map((part) => (part === "," ? ", " : part)).join("") || token + margin;
+    } else if (token === "]" || token === "}") {
+      margin = margin.slice(0, -2);
+      out += margin + token;
+    } else if (token === ",") out += token + margin;
+    else out += token === ":" ? ": " : token;
+  }
+  return out;
+}
+
+/** The tokens of the group at `at` if it fits on a line: it is empty, or a short list of plain values. */
+function flatGroup(tokens, at) {
+  const near = tokens.slice(at + 1, at + LINE);
+  const group = tokens.slice(at, at + near.findIndex((token) => "[]{}".includes(token)) + 2);
+  const short = group.length === 2 || (tokens[at] === "[" && group.join(" ").length <= LINE);
+  return short && "]}".includes(group.at(-1)) ? group : [];
+}
+
+const EXPECTED = {
+  value: "a value",
+  first: "a value or ]",
+  name: "a name in double quotes",
+  firstName: "a name in double quotes or }",
+  colon: ": after the name",
+  next: "a comma or the closing bracket",
+  end: "nothing more",
+};
+
+/** What is wrong with the text, as { message, at }, or null. Nothing at all is fine: it means {}. */
+function jsonFault(text) {
+  if (!text.trim()) return null;
+  try {
+    JSON.parse(text);
+    return null;
+  } catch (error) {
+    return locateFault(text) ?? { message: error.message, at: 0 };
+  }
+}
+
+function locateFault(text) {
+  const open = []; // the brackets that must still come, innermost last
+  let state = "value";
+  for (const { 0: token, index: at } of text.matchAll(TOKENS)) {
+    const string = /^".*"$/su.test(token) && token.length > 1;
+    const closes = token === open.at(-1);
+    const value = string || /^(?:-?\d.*|true|false|null|[[{])$/.test(token);
+    const fits = {
+      value,
+      first: value || closes,
+      name: string,
+      firstName: string || closes,
+      colon: token === ":",
+      next: closes || token === ",",
+      end: false,
+    };
+    if (token === '"') return { message: "a string without end, or with a line break or wrong escape", at };
+    if (!fits[state]) return { message: `expected ${EXPECTED[state]}, found ${token.slice(0, 40)}`, at };
+    if (token === "{" || token === "[") {
+      open.push(token === "{" ? "}" : "]");
+      state = token === "{" ? "firstName" : "first";
+    } else if (token === ",") state = open.at(-1) === "}" ? "name" : "value";
+    else if (token === ":") state = "value";
+    else if (state === "name" || (state === "firstName" && !closes)) state = "colon";
+    else {
+      if (closes) open.pop();
+      state = open.length ? "next" : "end";
+    }
+  }
+  return state === "end" ? null : { message: `expected ${EXPECTED[state]}, found the end`, at: text.length };
+}
+
+// ---- JSON Schema -----------------------------------------------------------------------------------------
+
+class Schemas {
+  constructor(root) {
+    this.root = root;
+  }
+
+  /** Follow `$ref` inside the document; what leads nowhere, or round in circles, is an empty object. */
+  resolve(node) {
+    let found = record(node);
+    for (let hops = 0; typeof found.$ref === "string" && hops < 16; hops += 1) {
+      const keys = found.$ref.split("/").slice(1).map((key) => key.replace(/~1/g, "/").replace(/~0/g, "~"));
+      const enter = (place, key) => (Object.hasOwn(record(place), key) ? place[key] : null);
+      const { $ref, ...beside } = found;
+      found = { ...record(keys.reduce(enter, this.root)), ...beside };
+    }
+    return found;
+  }
+
+  /** The type in words, such as "list of number". */
+  type(schema, depth = 0) {
+    const node = this.resolve(schema);
+    const inner = (part) => this.type(part, depth + 1);
+    const join = (parts, joint) => [...new Set(parts.map(inner))].join(joint);
+    const choices = list(node.anyOf ?? node.oneOf);
+    if (depth > DEPTH) return "…";
+    if (Object.hasOwn(node, "const")) return JSON.stringify(node.const);
+    if (list(node.enum).length) return node.enum.map((value) => JSON.stringify(value)).join(" or ");
+    if (choices.length) return join(choices, " or ");
+    if (list(node.allOf).length) return join(node.allOf, " and ");
+    if (Array.isArray(node.type)) return join(node.type.map((type) => ({ ...node, type })), " or ");
+    if (node.type === "array") return `list of ${inner(node.items).replace(/.* or .*/, "($&)")}`;
+    if (node.type === "object" && Object.keys(record(node.additionalProperties)).length) {
+      return `object of ${inner(node.additionalProperties)}`;
+    }
+    const kind = words(node.type === "object" && node.title) || words(node.type) || "any";
+    return words(node.format) ? `${kind} (${node.format})` : kind;
+  }
+
+  /** The rows of a parameter table, those of nested objects with a dotted name, two levels down. */
+  rows(schema, prefix = "", depth = 0) {
+    const node = this.resolve(schema);
+    return Object.entries(record(node.properties)).flatMap(([name, property]) => {
+      const shape = this.resolve(property);
+      const row = { name: prefix + name, required: list(node.required).includes(name), schema: shape };
+      if (depth > 1) return [row];
+      const [inner, mark] = shape.type === "array" ? [shape.items, "[]."] : [shape, "."];
+      return [row, ...this.rows(inner, row.name + mark, depth + 1)];
+    });
+  }
+
+  /** A payload to start from: the default or a plain value of whatever is required. */
+  skeleton(schema, depth = 0) {
+    const node = this.resolve(schema);
+    const given = [node.default, node.const, ...list(node.enum), ...list(node.examples)];
+    const first = given.find((value) => value !== undefined);
+    if (first !== undefined || depth > DEPTH) return first ?? null;
+    const choice = list(node.anyOf ?? node.oneOf ?? node.allOf)[0];
+    if (choice) return this.skeleton(choice, depth + 1);
+    const plain = { number: 0, integer: 0, string: "", boolean: false, array: [] };
+    const type = Array.isArray(node.type) ? node.type[0] : node.type;
+    if (Object.hasOwn(plain, type)) return plain[type];
+    if (type !== "object" && !node.properties) return null;
+    const properties = Object.entries(record(node.properties));
+    const needed = properties.filter(([name]) => list(node.required).includes(name));
+    return Object.fromEntries(needed.map(([name, property]) => [name, this.skeleton(property, depth + 1)]));
+  }
+}
+
+// ---- what the document says about an endpoint ------------------------------------------------------------
+
+function readOperations(schemas) {
+  return Object.entries(record(schemas.root.paths)).flatMap(([path, item]) => {
+    const methods = METHODS.filter((method) => Object.hasOwn(record(item), method));
+    return methods.map((method) => readOperation(schemas, path, method, record(item[method])));
+  });
+}
+
+function readOperation(schemas, path, method, node) {
+  const content = record(schemas.resolve(node.requestBody).content);
+  const type = Object.keys(content).find((name) => /\bjson\b/.test(name));
+  const summary = words(node.summary);
+  const fields = list(node.parameters).map((parameter) => schemas.resolve(parameter));
+  const responses = Object.entries(record(node.responses));
+  return {
+    id: `op-${(words(node.operationId) || method + path).replace(/[^\w-]+/g, "-")}`,
+    path,
+    method: method.toUpperCase(),
+    service: list(node.tags).includes("service"),
+    summary,
+    description: remainder(words(node.description), summary),
+    fields: fields.filter((field) => words(field.name) && (field.in === "query" || field.in === "path")),
+    payload: type ? readPayload(schemas, type, record(content[type])) : null,
+    otherTypes: type ? [] : Object.keys(content),
+    responses: responses.map(([status, answer]) => [status, schemas.resolve(answer)]),
+  };
+}
+
+function readPayload(schemas, type, { schema, example, examples }) {
+  const samples = Object.entries(record(examples))
+    .map(([name, each]) => ({ name, value: schemas.resolve(each).value }))
+    .filter(({ value }) => value !== undefined);
+  if (!samples.length) samples.push({ name: "sample", value: example ?? schemas.skeleton(schema) ?? {} });
+  return { type, schema, samples };
+}
+
+// ---- the answer ------------------------------------------------------------------------------------------
+
+function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function dataUrl(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
+
+class AnswerView {
+  constructor(operation) {
+    this.operation = operation;
+    this.link = "";
+    // Only the verdict is live: a screen reader should not begin to read a thousand lines of body.
+    this.verdict = el("p", { class: "verdict", role: "status" });
+    this.body = el("div", { class: "body" });
+    this.node = el("div", { class: "answer" }, this.verdict, this.body);
+  }
+
+  show(kind, parts, ...children) {
+    this.verdict.className = `verdict ${kind}`;
+    this.verdict.replaceChildren(...parts.filter(Boolean).map((part) => el("span", {}, part)));
+    this.body.replaceChildren(...children);
+  }
+
+  waiting() {
+    URL.revokeObjectURL(this.link);
+    this.show("", ["Waiting for the answer …"]);
+  }
+
+  failure(error) {
+    this.show("bad", [error.name === "AbortError" ? "Cancelled" : `No answer: ${error.message}`]);
+  }
+
+  async answer({ status, statusText, headers }, blob, duration) {
+    // HTTP/2 has no reason phrase; what the document says about the status takes its place.
+    const documented = this.operation.responses.find(([code]) => code === String(status))?.[1];
+    const verdict = `${status} ${statusText || words(documented?.description)}`.trim();
+    const kind = status < 400 ? "ok" : status < 500 ? "warn" : "bad";
+    const type = headers.get("Content-Type") ?? "";
+    const rows = [...headers].map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
+    const content = await this.content(blob, type);
+    this.show(kind, [verdict, `${duration.toFixed(duration < 100 ? 1 : 0)} ms`, size(blob.size), type],
+      ...content, fold("Response headers", {}, el("dl", { class: "headers" }, ...rows)));
+  }
+
+  async content(blob, type) {
+    if (!blob.size) return [el("p", { class: "muted" }, "The answer has no body.")];
+    if (/^image\//.test(type)) {
+      const picture = el("img", { src: await dataUrl(blob), alt: "The answer as a picture" });
+      return [picture, this.download(blob, type)];
+    }
+    if (type && !/^text\/|json|xml|javascript|urlencoded/.test(type)) return [this.download(blob, type)];
+    const raw = await blob.text();
+    const text = /json/.test(type) && raw.length <= 10 * SHOWN ? pretty(raw) : raw;
+    const shown = copyable(codeBlock("Body of the answer", text.slice(0, SHOWN)), "Copy the answer");
+    if (text.length <= SHOWN) return [shown];
+    const note = `Only the first ${SHOWN.toLocaleString("en")} characters are shown.`;
+    return [shown, el("p", { class: "muted" }, note), this.download(blob, type)];
+  }
+
+  download(blob, type) {
+    const ending = type.match(/^\w+\/([a-z0-9]+)(?:$|[;+])/)?.[1] ?? "bin";
+    const file = `${this.operation.id.slice(3)}.${ending}`;
+    this.link = URL.createObjectURL(blob);
+    return el("p", {}, el("a", { href: this.link, download: file }, `Download ${file} (${size(blob.size)})`));
+  }
+}
+
+// ---- the request -----------------------------------------------------------------------------------------
+
+/** The request as a command for a POSIX shell, JSON on one line: a line break in it is only ever layout. */
+function curl({ method, url, headers, body }) {
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const parts = [`curl ${method === "GET" ? "" : `-X ${method} `}${quoted(url)}`];
+  for (const [name, value] of Object.entries(headers)) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
+  if (body) parts.push(`--data-raw ${quoted(body.replace(/\n\s*/g, " "))}`);
+  return parts.join(" \\\n  ");
+}
+
+class RequestForm {
+  constructor(schemas, operation) {
+    const { id, method, path, payload, fields } = operation;
+    this.schemas = schemas;
+    this.operation = operation;
+    this.answer = new AnswerView(operation);
+    this.running = null; // the AbortController of the call under way
+    this.inputs = fields.map((field) => ({ field, input: this.input(field) }));
+    this.problem = el("p", { class: "problem", id: `${id}-problem`, role: "alert" });
+    this.editor = payload && el("textarea", {
+      id: `${id}-payload`, "aria-describedby": this.problem.id, keydown: (event) => this.keydown(event),
+      spellcheck: "false", autocomplete: "off", autocapitalize: "off",
+    });
+    this.send = button("Send", { type: "submit", class: "send", "aria-label": `Send ${method} ${path}` });
+    this.cancel = button("Cancel", { class: "quiet", hidden: true, click: () => this.running?.abort() });
+    this.command = codeBlock("curl command");
+    const copied = copyable(this.command, "Copy the curl command");
+    this.asCurl = fold("curl", { class: "curl", open: true }, copied);
+  }
+
+  /** The form of a card: fields, payload, buttons, the answer, the curl command. */
+  full() {
+    const key = (name) => el("kbd", {}, name);
+    const more = this.editor && [
+      button("Reset sample", { class: "quiet", click: () => this.reset() }),
+      el("span", { class: "hint muted" }, key("Ctrl"), " or ", key("⌘"), " + ", key("Enter"), " sends"),
+    ];
+    return this.form("request",
+      this.inputs.map((each) => this.labelled(each)),
+      this.editor && this.payload(),
+      this.problem,
+      el("div", { class: "actions" }, this.send, this.cancel, more),
+      this.answer.node,
+      this.asCurl);
+  }
+
+  /** The form of a row in a list: one line until something was sent. */
+  row(...before) {
+    this.asCurl.hidden = true;
+    const actions = el("div", { class: "actions" }, this.send, this.cancel);
+    return this.form("row", before, actions, this.answer.node, this.asCurl);
+  }
+
+  form(kind, ...children) {
+    const submit = (event) => {
+      event.preventDefault();
+      this.submit();
+    };
+    this.changed();
+    return el("form", { class: kind, novalidate: true, submit, input: () => this.changed() }, ...children);
+  }
+
+  keydown(event) {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    this.submit();
+  }
+
+  input(field) {
+    const schema = this.schemas.resolve(field.schema);
+    const id = `${this.operation.id}-${field.in}-${field.name}`;
+    const attributes = { id, autocomplete: "off", "aria-required": String(field.required === true) };
+    if (list(schema.enum).length) {
+      const choices = [...(field.required ? [] : [""]), ...schema.enum].map(String);
+      return el("select", attributes, choices.map((value) => el("option", { value }, value)));
+    }
+    const placeholder = schema.default === undefined ? null : String(schema.default);
+    return el("input", { ...attributes, type: "text", placeholder, spellcheck: "false" });
+  }
+
+  labelled({ field, input }) {
+    const note = `${this.schemas.type(field.schema)}${field.required ? ", required" : ""}`;
+    const label = el("label", { for: input.id }, field.name, " ", el("span", { class: "muted" }, note));
+    return el("div", { class: "field" }, label, input);
+  }
+
+  payload() {
+    const { samples, type } = this.operation.payload;
+    const label = el("label", { for: this.editor.id }, "Payload ", el("span", { class: "muted" }, type));
+    const options = samples.map(({ name }, index) => el("option", { value: String(index) }, name));
+    const choice = el("select", { "aria-label": "Sample", change: () => this.reset() }, options);
+    this.samples = choice;
+    this.reset();
+    return [el("div", { class: "caption" }, label, samples.length > 1 && choice), this.editor];
+  }
+
+  reset() {
+    this.editor.value = pretty(JSON.stringify(this.operation.payload.samples[this.samples.value].value));
+    this.editor.rows = Math.min(Math.max(this.editor.value.split("\n").length + 1, 3), 22);
+    this.changed();
+  }
+
+  changed() {
+    this.complain("", null);
+    this.command.firstChild.textContent = curl(this.request());
+  }
+
+  complain(message, control) {
+    this.problem.textContent = message;
+    this.editor?.removeAttribute("aria-invalid");
+    for (const { input } of this.inputs) input.removeAttribute("aria-invalid");
+    control?.setAttribute("aria-invalid", "true");
+    control?.focus();
+    return !message;
+  }
+
+  request() {
+    const { path, method, payload } = this.operation;
+    const given = this.inputs.filter(({ input }) => input.value !== "");
+    const inside = (place) => given.filter(({ field }) => field.in === place)
+      .map(({ field, input }) => [field.name, input.value]);
+    const inPath = new Map(inside("path"));
+    const filled = path.replace(/\{([^{}]*)\}/g, (gap, name) => encodeURIComponent(inPath.get(name) ?? gap));
+    // "./" keeps a path such as //host/x or scheme:x on this server and below this prefix.
+    const url = new URL(`./${filled.replace(/^[/\\]+/, "")}`, document.baseURI);
+    for (const [name, value] of inside("query")) url.searchParams.append(name, value);
+    const body = this.editor?.value.trim() ?? "";
+    return { method, url: url.href, headers: body ? { "Content-Type": payload.type } : {}, body };
+  }
+
+  /** Whether the request can go out; if not, say why and bring the reader to the place. */
+  sound() {
+    const missing = this.inputs.find(({ field, input }) => field.required && input.value === "");
+    if (missing) return this.complain(`${missing.field.name} is required.`, missing.input);
+    const fault = this.editor && jsonFault(this.editor.value);
+    if (!fault) return true;
+    const before = this.editor.value.slice(0, fault.at).split("\n");
+    const place = `Line ${before.length}, column ${before.at(-1).length + 1}`;
+    this.editor.setSelectionRange(fault.at, fault.at);
+    return this.complain(`This is not valid JSON. ${place}: ${fault.message}.`, this.editor);
+  }
+
+  async submit() {
+    if (this.running) return;
+    this.changed();
+    if (!this.sound()) return;
+    const { method, url, headers, body } = this.request();
+    this.busy(new AbortController());
+    this.answer.waiting();
+    const { signal } = this.running;
+    let status = 0;
+    try {
+      const started = performance.now();
+      const response = await fetch(url, { method, headers, body: body || null, cache: "no-store", signal });
+      const blob = await response.blob();
+      ({ status } = response);
+      await this.answer.answer(response, blob, performance.now() - started);
+    } catch (error) {
+      this.answer.failure(error);
+    }
+    this.busy(null);
+    this.asCurl.hidden = false;
+    if (status === 0 || status >= 500) showState(await getJson("health"));
+  }
+
+  // The button is not disabled while a call runs: it would lose the keyboard's focus.
+  busy(controller) {
+    this.running = controller;
+    this.send.setAttribute("aria-disabled", String(Boolean(controller)));
+    if (!controller && document.activeElement === this.cancel) this.send.focus();
+    this.cancel.hidden = !controller;
+  }
+}
+
+// ---- cards and lists -------------------------------------------------------------------------------------
+
+/** Method and path; the path may break after a slash. */
+function address({ method, path }) {
+  const mark = el("span", { class: `method ${method.toLowerCase()}` }, method);
+  return [mark, " ", el("code", {}, path.split(/(?<=\/)/).flatMap((part) => [part, el("wbr")]))];
+}
+
+/** Roles are spelled out, since the narrow layout changes `display`, which takes the meaning from a table. */
+function parameterTable(schemas, rows) {
+  const cell = (role, ...children) => el(role === "columnheader" ? "th" : "td", { role }, children);
+  const head = ["Name", "Type", "Description"].map((name) => cell("columnheader", name));
+  const body = rows.map(({ name, required, schema }) => {
+    const standard = schema.default === undefined ? "optional" : `default ${JSON.stringify(schema.default)}`;
+    const need = required ? "required" : standard.replace(/^(.{70}).+/su, "$1…");
+    return el("tr", { role: "row" },
+      cell("rowheader", el("code", {}, name), " ", el("span", { class: required ? "need" : "muted" }, need)),
+      cell("cell", schemas.type(schema)),
+      cell("cell", ...inline(words(schema.description))));
+  });
+  return el("table", { role: "table" }, el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, head)),
+    el("tbody", { role: "rowgroup" }, body));
+}
+
+function parameters(schemas, { fields, payload }) {
+  const inAddress = fields.map(({ name, required, schema, description }) => (
+    { name, required, schema: { ...schemas.resolve(schema), description } }));
+  const rows = [...inAddress, ...schemas.rows(payload?.schema)];
+  const further = schemas.resolve(payload?.schema).additionalProperties;
+  const note = further ? `Takes ${rows.length ? "further" : "any"} named arguments.` : "None.";
+  return [el("h4", {}, "Parameters"), rows.length > 0 && parameterTable(schemas, rows),
+    (further || !rows.length) && el("p", { class: "muted" }, note)];
+}
+
+function documentedResponses(schemas, responses) {
+  const entries = responses.map(([status, { description, content }]) => {
+    const types = Object.entries(record(content)).map(([type, media]) => (
+      [schemas.type(record(media).schema), type].filter((word) => word !== "any").join(" · ")));
+    const detail = el("span", { class: "muted" }, types.join(", "));
+    return [el("dt", {}, el("code", {}, status)), el("dd", {}, inline(words(description)), " ", detail)];
+  });
+  return entries.length > 0 && fold("Documented responses", {}, el("dl", {}, ...entries));
+}
+
+function card(schemas, operation) {
+  const { id, summary, description, responses, otherTypes } = operation;
+  const form = otherTypes.length
+    ? el("p", { class: "muted" }, `This page cannot send ${otherTypes.join(" or ")}; use another client.`)
+    : new RequestForm(schemas, operation).full();
+  return el("article", { class: "card", id, "aria-labelledby": `${id}-title` },
+    el("h3", { id: `${id}-title` }, address(operation)),
+    summary && el("p", { class: "summary" }, inline(summary)),
+    description && el("div", { class: "prose" }, prose(description)),
+    el("div", { class: "columns" },
+      el("div", {}, parameters(schemas, operation), documentedResponses(schemas, responses)),
+      el("div", {}, el("h4", {}, "Try it"), form)));
+}
+
+function serviceRow(schemas, operation) {
+  const summary = el("span", { class: "muted" }, inline(operation.summary));
+  const form = new RequestForm(schemas, operation).row(el("div", {}, address(operation)), summary);
+  return el("li", { id: operation.id }, form);
+}
+
+function contents(operations) {
+  const links = operations.map((operation) => {
+    const path = operation.path.replace(/^\/api\/v1\//, "");
+    return el("li", {}, el("a", { href: `#${operation.id}` }, address({ ...operation, path })));
+  });
+  return el("nav", { class: "contents", "aria-label": "Endpoints" }, el("ul", {}, links));
+}
+
+// ---- the page --------------------------------------------------------------------------------------------
+
+/** GET the page's own JSON: { status, body, pause }, status 0 where no answer came. It never raises. */
+async function getJson(path) {
+  try {
+    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    const pause = Number(response.headers.get("Retry-After")) * 1000 || 0;
+    return { status: response.status, body: record(await response.json().catch(() => null)), pause };
+  } catch (error) {
+    return { status: 0, body: { error: error.message }, pause: 0 };
+  }
+}
+
+const shown = () => byId("endpoints").hasChildNodes();
+
+function showName(name, version) {
+  byId("name").textContent = name;
+  byId("version").textContent = version;
+  document.title = `${name} ${version}`.trim();
+}
+
+function showState({ status, body }) {
+  let [kind, text] = ["warn", shown() ? "Not ready" : "Loading"];
+  if (status === 0) [kind, text] = ["bad", "Unreachable"];
+  else if (body.ready === true) [kind, text] = ["ok", "Ready"];
+  else if (body.live === false) [kind, text] = ["bad", "Failed"];
+  byId("state").className = `state ${kind}`;
+  if (byId("state").textContent !== text) byId("state").textContent = text;
+  if (words(body.job_name) && !shown()) showName(body.job_name, words(body.job_version));
+}
+
+function showJob(root) {
+  const schemas = new Schemas(root);
+  const { title, version, summary, description } = record(root.info);
+  const operations = readOperations(schemas);
+  const endpoints = operations.filter(({ service }) => !service);
+  const cards = endpoints.map((operation) => card(schemas, operation));
+  const rows = operations.filter(({ service }) => service).map((operation) => serviceRow(schemas, operation));
+  showName(words(title) || "Job", words(version));
+  byId("summary").replaceChildren(...inline(words(summary)));
+  byId("about").replaceChildren(...prose(remainder(words(description), words(summary))));
+  if (cards.length > 2) cards.unshift(contents(endpoints));
+  byId("endpoints").replaceChildren(el("h2", {}, "Endpoints"), ...cards);
+  byId("service").replaceChildren(el("h2", {}, "Service"), el("ul", { class: "services" }, rows));
+  byId("notice").replaceChildren();
+  // The browser looked for the fragment of the address before there was anything to find.
+  if (location.hash.startsWith("#op-")) byId(location.hash.slice(1))?.scrollIntoView();
+}
+
+/** Tell why there is no job to show; the same notice twice is not announced twice. */
+function showNotice(kind, title, reason, remark) {
+  const notice = el("section", { class: `notice ${kind}` },
+    el("h2", {}, title),
+    reason && codeBlock("Reason", reason),
+    remark ? el("p", {}, remark) : button("Try again", { class: "send", click: load }));
+  if (byId("notice").textContent !== notice.textContent) byId("notice").replaceChildren(notice);
+}
+
+/** Show the job, or why it cannot be shown. Returns whether another look is worth it. */
+function show(description, health) {
+  const reason = words(health.body.error) || words(description.body.error);
+  const passing = description.status === 503 || description.status === 0;
+  if (description.status === 200) {
+    try {
+      showJob(description.body);
+    } catch (error) {
+      showNotice("bad", "openapi.json cannot be shown", String(error));
+    }
+  } else if (health.body.live === false) showNotice("bad", "The job failed to load", reason);
+  else if (!passing) showNotice("bad", `openapi.json answered ${description.status}`, reason);
+  else {
+    const title = description.status ? "The job is not ready yet" : "The server does not answer";
+    showNotice("busy", title, description.status ? reason : "", "This page looks again by itself.");
+  }
+  return passing && health.body.live !== false;
+}
+
+async function load() {
+  for (let pause = 500, again = true; again; pause *= 2) {
+    const [description, health] = await Promise.all([getJson("openapi.json"), getJson("health")]);
+    again = show(description, health);
+    showState(health);
+    const wait = Math.min(Math.max(pause, description.pause), LONGEST_PAUSE);
+    if (again) await new Promise((resolve) => { setTimeout(resolve, wait); });
+  }
+}
+
+document.addEventListener("visibilitychange", async () => {
+  if (document.visibilityState === "visible" && shown()) showState(await getJson("health"));
+});
+load();

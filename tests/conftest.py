@@ -1,0 +1,175 @@
+"""What all tests share: no network but loopback, jobs made on the spot, clients that check WSGI."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+from wsgiref.validate import validator
+
+import pytest
+from werkzeug.test import Client
+
+import pyjob
+from tests.servers import pyjob_run, started
+
+MANIFEST = """\
+name: {name}
+owner_email: nobody@example.com
+jobtype: python3:latest
+git:
+  remote: https://example.com/team/{name}
+{fields}
+jobtype_extra:
+  entrypoint_path: {entry}
+{extra}
+"""
+
+MakeJob = Callable[..., Path]
+ClientOf = Callable[..., "JobClient"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network_but_loopback() -> Iterator[None]:
+    """Refuse every connection and look-up outside loopback, for the whole suite."""
+    patch = pytest.MonkeyPatch()
+
+    def guarded(name: str) -> None:
+        original = getattr(socket.socket, name)
+
+        def connect(self: socket.socket, address: Any, *rest: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                refuse_outside(address[0])
+            return original(self, address, *rest)
+
+        patch.setattr(socket.socket, name, connect)
+
+    for name in ("connect", "connect_ex", "bind"):
+        guarded(name)
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *rest: Any, **options: Any) -> Any:
+        refuse_outside(host)
+        return look_up(host, *rest, **options)
+
+    patch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield
+    patch.undo()
+
+
+def refuse_outside(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    if not (name in ("localhost", "::1") or name.startswith("127.")):
+        raise AssertionError(f"a test wanted to leave loopback: {name}")
+
+
+@pytest.fixture(autouse=True)
+def process_as_before() -> Iterator[None]:
+    """Give every test the working directory, environment, path and modules that it found."""
+    folder, environment, path = Path.cwd(), dict(os.environ), sys.path.copy()
+    modules = set(sys.modules)
+    yield
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if _is_of_a_job(sys.modules[name]):
+            del sys.modules[name]
+
+
+def _is_of_a_job(module: object) -> bool:
+    places = [getattr(module, "__file__", None) or "", *map(str, getattr(module, "__path__", []))]
+    return not any("site-packages" in place or place.startswith(sys.base_prefix) for place in places)
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> MakeJob:
+    """Write a job: its code, further manifest lines, further files. Returns its folder."""
+
+    def make(
+        code: str,
+        *,
+        name: str = "sample",
+        entry: str = "job.py",
+        fields: str = "",
+        extra: Mapping[str, object] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> Path:
+        folder = tmp_path / name
+        lines = "\n".join(f"  {key}: {value}" for key, value in (extra or {}).items())
+        manifest = MANIFEST.format(name=name, entry=entry, fields=textwrap.dedent(fields), extra=lines)
+        for path, text in {"job.yaml": manifest, entry: code, **(files or {})}.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(textwrap.dedent(text))
+        return folder
+
+    return make
+
+
+class JobClient:
+    """A client of one application, mounted at ``mount``; every call goes through the WSGI validator."""
+
+    def __init__(self, application: pyjob.Application, mount: str) -> None:
+        self.application = application
+        self.mount = mount
+        self._client = Client(validator(application))
+
+    def open(self, path: str, **options: Any) -> Any:
+        url = f"http://localhost{self.mount}"
+        return self._client.open(path, base_url=url, buffered=True, **options)
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self.open(path, method="GET", **options)
+
+    def post(self, path: str, **options: Any) -> Any:
+        return self.open(path, method="POST", **options)
+
+    def perform(self, **arguments: Any) -> Any:
+        return self.post("/perform", json=arguments)
+
+
+@pytest.fixture(params=["", "/mounted"], ids=["at the root", "mounted"])
+def mount(request: pytest.FixtureRequest) -> str:
+    """Half of all in-process cases are served below a SCRIPT_NAME."""
+    return str(request.param)
+
+
+@pytest.fixture
+def client_of(mount: str) -> ClientOf:
+    """A `JobClient` of a folder, class or instance, loaded in the foreground unless told otherwise."""
+
+    def client_of(source: Any, *, load: Any = "now", **options: Any) -> JobClient:
+        return JobClient(pyjob.create(source, load=load, **options), mount)
+
+    return client_of
+
+
+@pytest.fixture
+def job_of(make_job: MakeJob, client_of: ClientOf) -> Callable[..., JobClient]:
+    """A `JobClient` of a job whose class body is given: the shortest way to a served method."""
+
+    def job_of(body: str, *, head: str = "", **options: Any) -> JobClient:
+        code = textwrap.dedent(head) + "\nclass Job:\n" + textwrap.indent(textwrap.dedent(body), "    ")
+        return client_of(make_job(code, **options))
+
+    return job_of
+
+
+@pytest.fixture
+def running() -> Callable[..., AbstractContextManager[str]]:
+    """`pyjob run` in a process of its own, once it is ready: ``with running(path) as url``."""
+
+    @contextmanager
+    def running(path: Path, *options: str) -> Iterator[str]:
+        with started(pyjob_run(path, *options)) as server:
+            server.wait_until("/ready", 200)
+            yield server.url
+
+    return running

@@ -1,0 +1,148 @@
+"""What callers see when a job fails: JSON, the right status, never a traceback (SPEC 4.4)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from werkzeug.exceptions import NotFound, TooManyRequests
+
+from pyjob import JobError
+from tests.conftest import ClientOf, JobClient
+
+
+class Teapot(Exception):
+    code = 418
+    description = "short and stout"
+
+
+class LikeStarlette(Exception):
+    status_code = 409
+    detail = "already there"
+
+
+class OddCode(Exception):
+    code = 17
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Failing:
+    """Raises what it is told to."""
+
+    error: BaseException = RuntimeError()
+
+    def perform(self, recurse: bool = False) -> Any:
+        if recurse:
+            return self.perform(recurse=True)
+        raise self.error
+
+
+@pytest.fixture
+def answer_to(client_of: ClientOf) -> Callable[[BaseException], Any]:
+    def answer_to(error: BaseException) -> Any:
+        job = Failing()
+        job.error = error
+        return client_of(job).perform()
+
+    return answer_to
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message", "kind"),
+    [
+        (ValueError("x must be positive"), 400, "x must be positive", "ValueError"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), 400, "bad", "UnicodeDecodeError"),
+        (RuntimeError("model is gone"), 500, "model is gone", "RuntimeError"),
+        (TypeError("unsupported operand"), 500, "unsupported operand", "TypeError"),
+        (KeyError("x"), 500, "'x'", "KeyError"),
+        (AssertionError(), 500, "AssertionError", "AssertionError"),
+        (SystemExit(404), 500, "404", "SystemExit"),
+        (KeyboardInterrupt(), 500, "KeyboardInterrupt", "KeyboardInterrupt"),
+        (GeneratorExit(), 500, "GeneratorExit", "GeneratorExit"),
+        (Unprintable(), 500, "Unprintable", "Unprintable"),
+        (RuntimeError("\ud800"), 500, "\ud800", "RuntimeError"),
+        (JobError(409, "exists already"), 409, "exists already", "JobError"),
+        (JobError(99, "odd status"), 500, "odd status", "JobError"),
+        (NotFound("no such customer"), 404, "no such customer", "NotFound"),
+        (Teapot(), 418, "short and stout", "Teapot"),
+        (LikeStarlette(), 409, "already there", "LikeStarlette"),
+        (OddCode("seventeen"), 500, "seventeen", "OddCode"),
+    ],
+)
+def test_an_exception_becomes_a_json_error_with_its_status(
+    answer_to: Callable[[BaseException], Any], error: BaseException, status: int, message: str, kind: str
+) -> None:
+    answer = answer_to(error)
+    assert answer.status_code == status
+    assert answer.content_type == "application/json"
+    assert set(answer.json) == {"error", "type"}
+    assert message in answer.json["error"]
+    assert answer.json["type"] == kind
+
+
+def test_headers_of_an_http_exception_are_kept(answer_to: Callable[[BaseException], Any]) -> None:
+    answer = answer_to(TooManyRequests(retry_after=7))
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.content_type == "application/json"
+
+
+def test_endless_recursion_in_a_job_is_a_500(client_of: ClientOf) -> None:
+    client = client_of(Failing)
+    answer = client.perform(recurse=True)
+    assert answer.status_code == 500
+    assert answer.json["type"] == "RecursionError"
+    assert client.get("/live").status_code == 200
+
+
+@pytest.mark.parametrize("error", [ValueError("told"), RuntimeError("told"), SystemExit(3)])
+def test_what_a_job_raises_is_logged_with_its_traceback_and_counted(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    job = Failing()
+    job.error = error
+    client = client_of(job)
+    client.perform()
+    records = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(records) == 1
+    assert records[0].exc_info is not None
+    assert records[0].exc_info[1] is error
+    page = client.get("/metrics").text
+    assert 'request_internal_errors_total{endpoint="/perform"} 1.0' in page
+    assert "requests_done_total 1.0" in page
+
+
+def test_an_answer_on_purpose_is_one_line_without_traceback(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = Failing()
+    job.error = JobError(404, "no such customer")
+    client_of(job).perform()
+    records = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [(record.getMessage(), record.exc_info) for record in records] == [
+        ("/perform answered 404: no such customer", None)
+    ]
+
+
+def test_wrong_payloads_are_no_internal_errors(client_of: ClientOf) -> None:
+    client = client_of(Failing)
+    assert client.perform(unknown=1).status_code == 400
+    page = client.get("/metrics").text
+    assert 'request_internal_errors_total{endpoint="/perform"} 0.0' in page
+    assert "requests_started_total 0.0" in page
+
+
+def test_a_type_error_inside_the_job_is_not_blamed_on_the_caller(job_of: Callable[..., JobClient]) -> None:
+    client = job_of(
+        """
+        def perform(self, x: int) -> int:
+            return len(x)
+        """
+    )
+    assert client.perform(x=1).status_code == 500

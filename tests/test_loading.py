@@ -1,0 +1,422 @@
+"""From a folder to a served class: finding it, loading it, and saying why it failed (SPEC 1.1, 1.2, 4.2)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pyjob
+from tests.conftest import ClientOf, JobClient, MakeJob
+
+
+def failure_of(folder: Path, client_of: ClientOf) -> str:
+    """The error on `/live` of a job that fails to load."""
+    client = client_of(folder, load="background")
+    client.get("/live")
+    assert client.application.state.wait(20) == "failed"
+    answer = client.get("/live")
+    assert answer.status_code == 500
+    assert answer.json["live"] is False
+    assert "\n" not in answer.json["error"]
+    return str(answer.json["error"])
+
+
+# Finding the class
+
+
+def test_the_one_class_with_perform_is_the_job(make_job: MakeJob, client_of: ClientOf) -> None:
+    code = """
+        import abc, dataclasses, enum
+        from collections import OrderedDict
+        from wsgiref.simple_server import WSGIServer
+        from other import Imported
+
+        class Color(enum.Enum):
+            RED = 1
+            def perform(self): ...
+
+        @dataclasses.dataclass
+        class Options:
+            a: int = 1
+
+        class Helper: ...
+
+        class Base(abc.ABC):
+            @abc.abstractmethod
+            def perform(self): ...
+
+        class TheJob(Base):
+            def perform(self):
+                return "mine"
+
+        Alias = TheJob
+    """
+    other = "class Imported:\n    def perform(self): return 'imported'\n"
+    client = client_of(make_job(code, files={"other.py": other}))
+    assert client.perform().json == "mine"
+
+
+def test_the_manifest_may_name_the_class_also_an_imported_one(make_job: MakeJob, client_of: ClientOf) -> None:
+    code = "from other import Imported\nclass A:\n    def perform(self): return 'a'\n"
+    other = "class Imported:\n    def perform(self): return 'imported'\n"
+    folder = make_job(code, files={"other.py": other}, extra={"entrypoint_class": "Imported"})
+    assert client_of(folder).perform().json == "imported"
+
+
+def test_a_class_without_perform_but_with_other_methods_has_no_perform_endpoint(
+    job_of: Callable[..., JobClient],
+) -> None:
+    client = job_of("def metrics(self): return [{'name': 'answer', 'value': 42}]")
+    assert client.perform().status_code == 404
+    assert client.get("/api/v1/parameters").status_code == 404
+    assert "answer 42.0" in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("code", "extra", "told"),
+    [
+        ("x = 1", {}, ["job.py", "`perform`", "no class"]),
+        ("class Helper: ...", {}, ["job.py", "`perform`", "Helper"]),
+        (
+            "class A:\n  def perform(self): ...\nclass B:\n  def perform(self): ...",
+            {},
+            ["job.py", "A, B", "entrypoint_class"],
+        ),
+        ("class A:\n  def perform(self): ...", {"entrypoint_class": "B"}, ["job.py", "'B'", "A"]),
+        ("B = 1", {"entrypoint_class": "B"}, ["job.py", "'B'", "something else"]),
+        ("class A:\n  def perform(self, *numbers): ...", {}, ["job.py", "class A", "perform", "*numbers"]),
+        ("class A:\n  def perform(self, x, /): ...", {}, ["job.py", "class A", "perform", "positional-only"]),
+    ],
+)
+def test_a_broken_rule_names_file_class_and_method(
+    make_job: MakeJob, client_of: ClientOf, code: str, extra: dict[str, str], told: list[str]
+) -> None:
+    error = failure_of(make_job(code, extra=extra), client_of)
+    assert all(part in error for part in told), error
+    assert "cause=EntryPointError" in error
+
+
+def test_a_missing_entry_file_is_named_with_its_field(make_job: MakeJob, client_of: ClientOf) -> None:
+    folder = make_job("")
+    (folder / "job.py").unlink()
+    error = failure_of(folder, client_of)
+    assert "job.yaml: jobtype_extra.entrypoint_path" in error
+    assert "'job.py'" in error
+
+
+def test_a_decorator_without_wraps_is_a_warning(
+    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    head = (
+        "def logged(f):\n    def inner(*args, **kwargs):\n        return f(*args, **kwargs)\n    return inner"
+    )
+    client = job_of("@logged\ndef perform(self, x): return x", head=head)
+    assert client.perform(x=1).json == 1
+    assert "functools.wraps" in caplog.text
+
+
+# Where it loads
+
+
+def test_the_job_finds_its_files_and_siblings(make_job: MakeJob, client_of: ClientOf) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        from package.inner import answer
+        import sibling
+
+        class Job:
+            def __init__(self):
+                self.text = Path("./model.txt").read_text()
+            def perform(self):
+                return [self.text, answer, sibling.NAME, Path(sys.modules[__name__].__file__).name]
+    """
+    files = {
+        "model.txt": "the model",
+        "package/inner.py": "answer = 42\n",
+        "sibling.py": "NAME = 'sibling'\n",
+    }
+    before = Path.cwd()
+    client = client_of(make_job(code, files=files))
+    assert client.perform().json == ["the model", 42, "sibling", "job.py"]
+    assert Path.cwd() == before
+
+
+def test_the_entry_module_has_its_files_name_where_that_is_free(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    code = "class Job:\n    def perform(self): return __name__\n"
+    assert client_of(make_job(code, name="one", entry="my_entry.py")).perform().json == "my_entry"
+    second = client_of(make_job(code, name="two", entry="my_entry.py")).perform().json
+    assert second != "my_entry"
+    assert Path(str(sys.modules[second].__file__)).parent.name == "two"
+
+
+def test_an_entry_file_named_like_a_module_of_python_gets_a_name_of_its_own(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    code = "import json\nclass Job:\n    def perform(self): return [json.dumps(1), __name__]\n"
+    first, name = client_of(make_job(code, entry="json.py")).perform().json
+    assert first == "1"
+    assert name != "json"
+
+
+def test_objects_of_the_entry_file_can_be_pickled(make_job: MakeJob, client_of: ClientOf) -> None:
+    code = """
+        import pickle
+        class Model:
+            weight = 3
+        class Job:
+            def perform(self): return pickle.loads(pickle.dumps(Model())).weight
+    """
+    assert client_of(make_job(code, entry="nested/entry_file.py")).perform().json == 3
+
+
+def test_runtime_env_is_set_before_the_entry_file_is_imported(make_job: MakeJob, client_of: ClientOf) -> None:
+    code = "import os\nZOO = os.environ['MODEL_ZOO']\nclass Job:\n    def perform(self): return ZOO\n"
+    fields = "runtime_env:\n  MODEL_ZOO: 'animals'\n"
+    assert client_of(make_job(code, fields=fields)).perform().json == "animals"
+
+
+@pytest.mark.parametrize("chdir", ["load", True, False])
+def test_the_working_directory_is_the_jobs_as_long_as_asked(
+    make_job: MakeJob, client_of: ClientOf, chdir: Any
+) -> None:
+    code = "import os\nIMPORTED_IN = os.getcwd()\nclass Job:\n    def perform(self): return IMPORTED_IN\n"
+    folder, before = make_job(code), Path.cwd()
+    imported_in = client_of(folder, chdir=chdir).perform().json
+    assert Path(imported_in) == (before if chdir is False else folder)
+    assert Path.cwd() == (folder if chdir is True else before)
+
+
+# While it loads
+
+
+def test_probes_answer_and_the_rest_is_503_while_the_job_loads(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow:
+        def __init__(self) -> None:
+            entered.set()
+            leave.wait(20)
+
+        def perform(self) -> str:
+            return "ready"
+
+    monkeypatch.setenv("JOB_DEPLOYMENT_TIMESTAMP", "1700000000")
+    client = client_of(Slow, load="background")
+    assert not entered.is_set()
+    live = client.get("/live")
+    assert entered.wait(20)
+    assert (live.status_code, live.json) == (200, {"live": True, "deployment_timestamp": 1700000000})
+    assert (client.get("/ready").status_code, client.get("/ready").json) == (500, {"ready": False})
+    assert client.get("/health").json["status"] == "fail"
+    assert client.get("/metrics").status_code == 200
+    for answer in (client.perform(), client.get("/openapi.json"), client.get("/unknown"), client.get("/")):
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert set(answer.json) == {"error", "type"}
+    page = client.get("/docs")
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "1")
+    assert page.mimetype == "text/html"
+    leave.set()
+    assert client.application.state.wait(20) == "ready"
+    assert client.get("/docs").status_code == 200
+    assert client.get("/ready").json == {"ready": True}
+    assert client.perform().json == "ready"
+    health = client.get("/health")
+    assert health.status_code == 200
+    assert health.json["status"] == "pass"
+
+
+def test_health_tells_the_job_and_its_deployment(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Job:
+        def perform(self) -> None: ...
+
+    monkeypatch.setenv("GIT_VERSION", "abc")
+    monkeypatch.setenv("DEPLOYED_BY_RACETRACK_VERSION", "2.0")
+    monkeypatch.setenv("JOB_TYPE_VERSION", "3.1")
+    client = client_of(Job, manifest={"name": "adder", "version": "1.2.3"})
+    assert client.get("/health").json == {
+        "service": "job",
+        "job_name": "adder",
+        "job_version": "1.2.3",
+        "live": True,
+        "ready": True,
+        "status": "pass",
+        "error": None,
+        "git_version": "abc",
+        "deployed_by_racetrack_version": "2.0",
+        "deployment_timestamp": None,
+        "job_type_version": "3.1",
+    }
+
+
+# When it fails
+
+
+def test_live_tells_the_cause_and_the_place_in_the_jobs_own_file(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    code = """\
+        from model import load
+        class Job:
+            def __init__(self):
+                load()
+            def perform(self): ...
+    """
+    model = "import json\ndef load():\n    json.loads('{')\n"
+    error = failure_of(make_job(code, files={"model.py": model}), client_of)
+    assert "cause=JSONDecodeError" in error
+    assert error.endswith("traceback=job.py:4, model.py:3")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("class Job\n", ["cause=SyntaxError", "job.py:1"]),
+        ("import sys\nsys.exit(3)\n", ["cause=SystemExit", "job.py:2"]),
+        ("raise KeyboardInterrupt\n", ["cause=KeyboardInterrupt", "job.py:1"]),
+        ("def f(): f()\nf()\n", ["cause=RecursionError", "job.py:1"]),
+        ("class E(Exception):\n  def __str__(self): raise E\nraise E\n", ["cause=E", "job.py:3"]),
+        ("\x00", ["cause=SyntaxError"]),
+        ("1/0", ["division by zero, cause=ZeroDivisionError, traceback=job.py:1"]),
+    ],
+)
+def test_whatever_the_entry_file_raises_the_server_lives_and_tells(
+    make_job: MakeJob, client_of: ClientOf, code: str, told: list[str]
+) -> None:
+    error = failure_of(make_job(code), client_of)
+    assert all(part in error for part in told), error
+
+
+def test_after_a_failed_load_every_other_path_is_503_with_the_reason(
+    make_job: MakeJob, client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(make_job("1/0"), load="background")
+    client.get("/live")
+    client.application.state.wait(20)
+    answer = client.perform()
+    assert answer.status_code == 503
+    assert "division by zero" in answer.json["error"]
+    assert client.get("/health").json["error"] == client.get("/live").json["error"]
+    assert client.get("/ready").status_code == 500
+    failed = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(failed) == 1
+    assert failed[0].exc_info is not None
+
+
+def test_a_missing_module_ends_with_the_pip_command_where_requirements_are_named(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    folder = make_job("import not_installed_anywhere\n", extra={"requirements_path": "requirements.txt"})
+    error = failure_of(folder, client_of)
+    assert f"pip install -r {folder}/requirements.txt" in error
+    assert "No module named 'not_installed_anywhere'" in error
+
+
+def test_loading_in_the_foreground_raises_what_the_job_raises(make_job: MakeJob) -> None:
+    with pytest.raises(ZeroDivisionError):
+        pyjob.create(make_job("1/0"), load="now")
+    assert "job" not in sys.modules
+
+
+def test_a_faulty_manifest_raises_at_once_and_starts_nothing(make_job: MakeJob) -> None:
+    folder = make_job("raise AssertionError('never imported')", extra={"max_concurrency": "many"})
+    with pytest.raises(pyjob.ManifestError, match=r"job.yaml: jobtype_extra.max_concurrency: expected"):
+        pyjob.create(folder)
+
+
+def test_fields_not_in_force_yet_are_told_once(
+    make_job: MakeJob, client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = "class Job:\n    def perform(self): ...\n"
+    client_of(make_job(code, extra={"max_concurrency": 1}))
+    told = [r.getMessage() for r in caplog.records if "not in force" in r.getMessage()]
+    assert len(told) == 1
+    assert told[0].endswith("job.yaml: not in force in this version of pyjob: jobtype_extra.max_concurrency")
+
+
+def test_methods_not_served_yet_are_told(
+    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    job_of("def perform(self): ...\ndef static_endpoints(self): return {}")
+    assert "static_endpoints is not served" in caplog.text
+
+
+# Samples
+
+
+@pytest.mark.parametrize(
+    ("sample", "told"),
+    [
+        ("[1]", "expected a dict, found list"),
+        ("{'x': object()}", "not JSON serializable"),
+        ("{'x': float('nan')}", "not JSON compliant"),
+        ("{'y': 1}", "missing argument: x"),
+        ("{'x': 'text'}", "x: expected float"),
+        ("{'x': 1, 'note': 'n' * 1000000}", "at most 1000000"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("exit()", "SystemExit"),
+    ],
+)
+def test_a_broken_sample_is_a_warning_and_the_job_is_served_without_it(
+    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture, sample: str, told: str
+) -> None:
+    client = job_of(
+        f"def perform(self, x: float, note: str = ''): return x\ndef docs_input_example(self): return {sample}"
+    )
+    assert told in caplog.text
+    assert "class Job: docs_input_example" in caplog.text
+    operation = client.get("/openapi.json").json["paths"]["/api/v1/perform"]["post"]
+    assert "examples" not in operation["requestBody"]["content"]["application/json"]
+    assert client.perform(x=1).json == 1
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        "def docs_input_example(self): return {'x': 1}",
+        "async def docs_input_example(self): return {'x': 1}",
+        "def docs_input_examples(self): return {'/perform': {'x': 1}}",
+        "def docs_input_examples(self): return {'perform': {'x': 1}}\n"
+        "def docs_input_example(self): return {'x': 2}",
+        "def docs_input_examples(self): return {}\ndef docs_input_example(self): return {'x': 1}",
+        "def docs_input_examples(self): return None\ndef docs_input_example(self): return {'x': 1}",
+    ],
+)
+def test_the_sample_is_published(job_of: Callable[..., JobClient], methods: str) -> None:
+    client = job_of(f"def perform(self, x: float): return x\n{methods}")
+    operation = client.get("/openapi.json").json["paths"]["/api/v1/perform"]["post"]
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    assert [example["value"] for example in examples.values()] == [{"x": 1}]
+
+
+# One file, or a class at hand
+
+
+def test_one_file_without_any_manifest_is_a_job(tmp_path: Path, client_of: ClientOf) -> None:
+    file = tmp_path / "adder.py"
+    file.write_text("class Adder:\n    def perform(self, x, y): return x + y\n")
+    client = client_of(file)
+    assert client.perform(x=1, y=2).json == 3
+    health = client.get("/health").json
+    assert (health["job_name"], health["job_version"]) == ("adder", "0.0.1")
+
+
+def test_the_environment_is_left_alone_by_a_job_without_runtime_env(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    before = dict(os.environ)
+    client_of(make_job("class Job:\n    def perform(self): ...\n"))
+    assert dict(os.environ) == before

@@ -1,0 +1,163 @@
+"""Texts that are no manifest: each gives one clear problem, none a traceback or a wait (SPEC 2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyjob.errors import ManifestError
+from pyjob.manifest import Manifest, find_manifest
+
+GOOD = "name: x\nowner_email: a@b\njobtype: python3:latest\njobtype_extra: {entrypoint_path: entry.py}\n"
+
+
+def read(folder: Path, text: str | bytes) -> Manifest:
+    """Read a text as the ``job.yaml`` of a folder."""
+    (folder / "job.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return find_manifest(folder, environ={}, cwd=folder)
+
+
+def fault(folder: Path, text: str | bytes) -> str:
+    """Return the one thing that is wrong with a text."""
+    with pytest.raises(ManifestError) as caught:
+        read(folder, text)
+    (problem,) = caught.value.problems
+    assert str(caught.value) == f"job.yaml: {problem}"
+    assert str(problem).isprintable()
+    return str(problem)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> None:
+    assert read(tmp_path, b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()).name == "x"
+    assert find_manifest(None, environ={"JOB_MANIFEST_YAML": "\ufeff" + GOOD}, cwd=tmp_path).name == "x"
+
+
+@pytest.mark.parametrize("text", ["", " \n", "# nothing\n", "---\n"])
+def test_an_empty_document_is_an_error(tmp_path: Path, text: str) -> None:
+    found = "null" if text == "---\n" else "an empty document"
+    assert fault(tmp_path, text) == f"expected a mapping of fields to values, found {found}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("- name: x", "a list"), ("just words", '"just words"'), ("3", "3"), ("null", "null")]
+)
+def test_a_document_that_is_no_mapping_is_an_error(tmp_path: Path, text: str, found: str) -> None:
+    assert fault(tmp_path, text) == f"expected a mapping of fields to values, found {found}"
+
+
+def test_bytes_that_are_no_utf_8_are_an_error_with_their_line(tmp_path: Path) -> None:
+    assert fault(tmp_path, b"name: x\n# caf\xe9\n") == "expected UTF-8 text, found the byte 0xe9 in line 2"
+    assert fault(tmp_path, GOOD.encode("utf-16")) == "expected UTF-8 text, found the byte 0xff in line 1"
+
+
+def test_control_characters_are_an_error_with_their_line(tmp_path: Path) -> None:
+    assert fault(tmp_path, "name: x\na: \0") == "expected valid YAML, found the character U+0000 in line 2"
+
+
+def test_a_syntax_error_is_one_line_with_line_and_column(tmp_path: Path) -> None:
+    assert fault(tmp_path, "name: x\nlabels: [a, b\nversion: 1\n").startswith(
+        "expected valid YAML, found a fault in line 3, column 8: while parsing a flow sequence"
+    )
+
+
+def test_a_tab_is_named(tmp_path: Path) -> None:
+    line = fault(tmp_path, "git:\n\tremote: x\n")
+    assert "line 2, column 1" in line
+    assert line.endswith("indent with blanks, not with tabs")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a: 1\n---\nb: 2", "line 2, column 1: expected a single document"),
+        ("a: *b", "found undefined alias 'b'"),
+        ("? [a]\n: 1", "found unhashable key"),
+        ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+        ("a: !mine x", "could not determine a constructor"),
+        ("version: 2024-13-45", "a value of type timestamp but is none; quote it"),
+        ("a: !!int ''", "a value of type int but is none"),
+        ("a: !!bool x", "a value of type bool but is none"),
+        ("a: !!timestamp x", "a value of type timestamp but is none"),
+        ("a: 0x" + "f" * 5000, "a value of type int but is none"),
+        ("a: " + "9" * 5000, "a value of type int but is none"),
+        ("a: &a [*a]", "an alias inside of what it stands for"),
+        ("a: &a {b: {<<: *a}}", "an alias inside of what it stands for"),
+        ('a: !<!x"\\n> b', "a fault in line 1"),
+    ],
+)
+def test_what_the_loader_cannot_make_a_plain_value_of_is_an_error(
+    tmp_path: Path, text: str, part: str
+) -> None:
+    line = fault(tmp_path, text)
+    assert line.startswith("expected valid YAML, found a fault in line ")
+    assert part in line
+
+
+@pytest.mark.parametrize("text", ["[" * 600, "- " * 2000, "? " * 2000, "{a: " * 2000, "[{b: [" * 900])
+def test_nesting_beyond_measure_is_an_error(tmp_path: Path, text: str) -> None:
+    assert fault(tmp_path, text) == "expected a few levels of nesting, found too many"
+
+
+def test_nesting_that_can_be_read_but_not_copied_is_an_error(tmp_path: Path) -> None:
+    assert fault(tmp_path, f"{GOOD}labels: {{x: {'[' * 60}{']' * 60}}}").startswith(
+        "labels: expected at most 50"
+    )
+
+
+def test_aliases_that_expand_to_a_flood_are_an_error(tmp_path: Path) -> None:
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 30)]
+    assert (
+        fault(tmp_path, "\n".join(lines))
+        == "expected at most 20000 values, found aliases that expand to more"
+    )
+    merges = ["l0: &l0 {a: 1}"]
+    merges += [f"l{n}: &l{n} {{<<: [*l{n - 1}, *l{n - 1}]}}" for n in range(1, 40)]
+    assert (
+        fault(tmp_path, "\n".join(merges))
+        == "expected at most 20000 values, found aliases that expand to more"
+    )
+
+
+def test_a_few_aliases_and_merges_are_fine(tmp_path: Path) -> None:
+    manifest = read(
+        tmp_path,
+        GOOD
+        + "build_env: &env {A: a, B: b}\nruntime_env: {<<: *env, B: c}\n"
+        + "labels: {x: &x [1], y: *x}\n",
+    )
+    assert manifest.runtime_env == {"A": "a", "B": "c"}
+    assert manifest.labels == {"x": [1], "y": [1]}
+
+
+def test_a_merged_mapping_does_not_count_as_a_repetition(tmp_path: Path) -> None:
+    text = "labels: {a: &a {x: 1, y: 2}, b: &b {<<: *a, x: 3}, c: {<<: [*b, *a], y: 4}}"
+    assert read(tmp_path, GOOD + text).labels["c"] == {"x": 3, "y": 4}
+
+
+def test_repeated_keys_are_reported_together_with_everything_else(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read(
+            tmp_path,
+            f'{GOOD}replicas: 0\ngit:\n  remote: a\n  "remote": b\nlabels: [{{k: 1, k: 2}}]\nname: y',
+        )
+    assert [str(problem) for problem in caught.value.problems] == [
+        "git.remote: expected every key once, found it again in line 8",
+        "labels[0].k: expected every key once, found it again in line 9",
+        "name: expected every key once, found it again in line 10",
+        "labels: expected a mapping, found a list",
+        "replicas: expected an integer from 1 to 50, found 0",
+    ]
+
+
+def test_a_document_that_is_too_large_is_an_error(tmp_path: Path) -> None:
+    expected = "expected at most 1048576 bytes, found more"
+    assert fault(tmp_path, "#" * (1024 * 1024 + 1)) == expected
+    assert fault(tmp_path, "#" + "é" * (600 * 1024)) == expected
+    with pytest.raises(ManifestError, match=expected):
+        find_manifest(None, environ={"JOB_MANIFEST_YAML": "#" * (1024 * 1024 + 1)}, cwd=tmp_path)
+
+
+def test_a_document_of_too_many_values_is_an_error(tmp_path: Path) -> None:
+    assert fault(tmp_path, "[" + "a," * 21000) == "expected valid YAML, found more than 20000 values"

@@ -1,0 +1,248 @@
+"""What a job may return, and what of it arrives (SPEC 4.5)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import pathlib
+import types
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from werkzeug.wrappers import Response
+
+from tests.conftest import ClientOf, JobClient
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Size(str, enum.Enum):
+    BIG = "big"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+    tags: tuple[str, ...] = ()
+
+
+class Pair(NamedTuple):
+    left: int
+    right: int
+
+
+class ModelLike:
+    def model_dump(self) -> dict[str, Any]:
+        return {"from": "model_dump", "when": datetime.date(2026, 1, 2)}
+
+
+class JsonLike:
+    def __json__(self) -> Any:
+        return [Color.RED]
+
+
+class ToJsonLike:
+    def __to_json__(self) -> Any:
+        return {"a": 1}
+
+
+class Strange:
+    pass
+
+
+@pytest.fixture
+def result_of(client_of: ClientOf) -> Callable[[Any], Any]:
+    """The answer to a call that returns the given object."""
+
+    def result_of(value: Any) -> Any:
+        class Job:
+            def perform(self) -> Any:
+                return value
+
+        return client_of(Job).perform()
+
+    return result_of
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (1.5, 1.5),
+        ("grüße 🙂", "grüße 🙂"),
+        ("\ud800", "\ud800"),
+        ((1, [2, {"a": None}]), [1, [2, {"a": None}]]),
+        (10**30, 10**30),
+        (float("nan"), None),
+        ({"a": [float("inf"), float("-inf"), 1.0]}, {"a": [None, None, 1.0]}),
+        (Point(1.0, ("a",)), {"x": 1.0, "tags": ["a"]}),
+        ({"p": [Point(float("nan"))]}, {"p": [{"x": None, "tags": []}]}),
+        (Pair(1, 2), [1, 2]),
+        (datetime.datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05"),
+        (datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), "2026-01-02T00:00:00+00:00"),
+        (datetime.date(2026, 1, 2), "2026-01-02"),
+        (datetime.time(3, 4), "03:04:00"),
+        (datetime.timedelta(minutes=1.5), 90.0),
+        (pathlib.Path("a/b"), "a/b"),
+        (Color.RED, "red"),
+        ([Size.BIG, Level.HIGH, float("nan")], ["big", 3, None]),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (decimal.Decimal("1.10"), "1.10"),
+        ({1}, [1]),
+        (frozenset({"a"}), ["a"]),
+        (collections.deque([1, 2]), [1, 2]),
+        (range(3), [0, 1, 2]),
+        ({"a": 1}.keys(), ["a"]),
+        ({"a": 1}.values(), [1]),
+        (collections.OrderedDict(a=1), {"a": 1}),
+        (types.MappingProxyType({"a": 1}), {"a": 1}),
+        ({"raw": b"\x00\xff"}, {"raw": "AP8="}),
+        ([bytearray(b"a"), memoryview(b"a")], ["YQ==", "YQ=="]),
+        (ModelLike(), {"from": "model_dump", "when": "2026-01-02"}),
+        ([JsonLike()], [["red"]]),
+        (ToJsonLike(), {"a": 1}),
+        ({1: "a", None: "b", True: "c", 2.5: "d"}, {"1": "c", "null": "b", "2.5": "d"}),
+        ({Color.RED: 1, uuid.UUID(int=1): 2}, {"red": 1, "00000000-0000-0000-0000-000000000001": 2}),
+        ({datetime.date(2026, 1, 2): float("nan")}, {"2026-01-02": None}),
+    ],
+)
+def test_a_result_is_sent_as_json(result_of: Callable[[Any], Any], value: Any, expected: Any) -> None:
+    answer = result_of(value)
+    assert answer.status_code == 200
+    assert answer.content_type == "application/json"
+    assert answer.json == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (Strange(), "result: object of type Strange"),
+        ({"items": [0, 1, 2, {"owner": Strange()}]}, "result.items[3].owner: object of type Strange"),
+        ([Point(x=Strange())], "result[0].x: object of type Strange"),  # type: ignore[arg-type]
+        (1j, "result: object of type complex"),
+        (Strange, "result: object of type type"),
+        ([(item for item in ())], "result[0]: object of type generator"),
+        ({(1, 2): 3}, "result: key of type tuple"),
+        ({"n": 10**5000}, "result.n: integer with too many digits"),
+    ],
+)
+def test_what_cannot_be_encoded_is_a_500_that_names_the_path(
+    result_of: Callable[[Any], Any], value: Any, told: str
+) -> None:
+    answer = result_of(value)
+    assert answer.status_code == 500
+    assert told in answer.json["error"]
+
+
+def test_a_value_that_holds_itself_is_a_500(result_of: Callable[[Any], Any]) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    answer = result_of(endless)
+    assert answer.status_code == 500
+    assert "holds itself" in answer.json["error"]
+
+
+def test_an_object_whose_json_method_fails_is_a_500_that_names_the_path(
+    result_of: Callable[[Any], Any],
+) -> None:
+    class Failing:
+        def __json__(self) -> Any:
+            raise KeyError("lost")
+
+    answer = result_of({"a": [Failing()]})
+    assert answer.status_code == 500
+    assert "result.a[0]: object of type Failing" in answer.json["error"]
+
+
+def test_an_encoding_fault_counts_as_an_internal_error(client_of: ClientOf) -> None:
+    class Job:
+        def perform(self) -> Any:
+            return object()
+
+    client = client_of(Job)
+    assert client.perform().status_code == 500
+    assert 'request_internal_errors_total{endpoint="/perform"} 1.0' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("value", [b"\x00\xff", bytearray(b"\x00\xff"), memoryview(b"\x00\xff")])
+def test_bytes_as_the_whole_result_are_sent_as_they_are(
+    result_of: Callable[[Any], Any], value: bytes
+) -> None:
+    answer = result_of(value)
+    assert answer.content_type == "application/octet-stream"
+    assert answer.data == b"\x00\xff"
+
+
+def test_a_wsgi_response_passes_through(result_of: Callable[[Any], Any]) -> None:
+    answer = result_of(Response("teapot", status=418, mimetype="text/plain", headers={"X-Tea": "green"}))
+    assert (answer.status_code, answer.text, answer.headers["X-Tea"]) == (418, "teapot", "green")
+
+
+def test_numpy_arrays_and_scalars_are_plain_at_any_depth(result_of: Callable[[Any], Any]) -> None:
+    numpy = pytest.importorskip("numpy")
+    value = {
+        "matrix": numpy.array([[1, 2], [3, 4]]),
+        "floats": numpy.array([1.5, numpy.nan]),
+        "scalars": [numpy.int64(1), numpy.float32(0.5), numpy.float64(2.5), numpy.bool_(True)],
+        "text": numpy.array(["a", "b"]),
+        "days": numpy.array(["2026-01-02", "NaT"], dtype="datetime64[D]"),
+        "nanoseconds": numpy.datetime64("2026-01-02T03:04:05.000000000"),
+        "durations": numpy.array([1500], dtype="timedelta64[ms]"),
+        "objects": numpy.array([{"a": numpy.int8(1)}], dtype=object),
+        numpy.int64(7): numpy.array(8),
+        "long": numpy.longdouble(1.5),
+    }
+    assert result_of(value).json == {
+        "matrix": [[1, 2], [3, 4]],
+        "floats": [1.5, None],
+        "scalars": [1, 0.5, 2.5, True],
+        "text": ["a", "b"],
+        "days": ["2026-01-02", None],
+        "nanoseconds": "2026-01-02T03:04:05",
+        "durations": [1.5],
+        "objects": [{"a": 1}],
+        "7": 8,
+        "long": 1.5,
+    }
+
+
+def test_pandas_frames_are_lists_of_rows_and_series_are_lists(result_of: Callable[[Any], Any]) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"n": [1, 2], "f": [1.5, None], "when": pandas.to_datetime(["2026-01-02", None]), "s": ["a", None]}
+    )
+    answer = result_of({"frame": frame, "series": frame["n"], "days": frame["when"], "index": frame.index})
+    assert answer.json == {
+        "frame": [
+            {"n": 1, "f": 1.5, "when": "2026-01-02T00:00:00", "s": "a"},
+            {"n": 2, "f": None, "when": None, "s": None},
+        ],
+        "series": [1, 2],
+        "days": ["2026-01-02T00:00:00", None],
+        "index": [0, 1],
+    }
+    assert result_of(frame[["n"]]).json == [{"n": 1}, {"n": 2}]
+    assert result_of([pandas.NA, pandas.Timedelta(seconds=2)]).json == [None, 2.0]
+
+
+def test_pyjob_imports_neither_numpy_nor_pandas(job_of: Callable[..., JobClient]) -> None:
+    client = job_of(
+        """
+        def perform(self):
+            import subprocess, sys
+            code = "import sys, pyjob; print([m for m in ('numpy', 'pandas', 'asyncio') if m in sys.modules])"
+            return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        """
+    )
+    assert client.perform().json == "[]\n"

@@ -1,0 +1,221 @@
+"""The same job with the same answers under every way of serving (SPEC 9)."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakeJob
+from tests.servers import Server, pyjob_run, started
+
+SUPERSMART = Path(__file__).parents[1] / "examples" / "supersmart"
+
+WSGIREF = """
+import sys
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+from pyjob.app import create
+server = make_server("127.0.0.1", 0, create())
+print(f"serving on http://127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()
+"""
+WAITRESS = ["-m", "waitress", "--listen", "127.0.0.1:0"]
+
+
+def gunicorn(*options: str) -> list[str]:
+    return [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", *options]
+
+
+COMMANDS: dict[str, list[str]] = {
+    "pyjob run": pyjob_run(SUPERSMART),
+    "waitress-serve": [sys.executable, *WAITRESS, "pyjob.app:create"],
+    "waitress-serve --call": [sys.executable, *WAITRESS, "--call", "pyjob.app:create"],
+    "gunicorn sync": gunicorn("pyjob.app:create()"),
+    "gunicorn, create as application": gunicorn("pyjob.app:create"),
+    "gunicorn gthread": gunicorn("--threads", "4", "pyjob.app:create()"),
+    "gunicorn --preload": gunicorn("--preload", "pyjob.app:create()"),
+    "wsgiref": [sys.executable, "-c", WSGIREF],
+}
+
+
+@pytest.fixture(params=COMMANDS)
+def served(request: pytest.FixtureRequest) -> Iterator[Server]:
+    if "gunicorn" in request.param and importlib.util.find_spec("gunicorn") is None:
+        pytest.skip("gunicorn is not installed")
+    with started(COMMANDS[request.param], cwd=SUPERSMART) as server:
+        server.wait_until("/ready", 200)
+        yield server
+
+
+def ask(
+    server: Server, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    is_json = (answer.headers["Content-Type"] or "").startswith("application/json") and content
+    return answer.status, dict(answer.headers.items()), json.loads(content) if is_json else content
+
+
+def test_every_server_gives_the_same_answers(served: Server) -> None:
+    product = b'{"x": 20, "y": 5}'
+    assert ask(served, "POST", "/api/v1/perform", product)[::2] == (200, 100)
+    assert ask(served, "POST", "/pub/job/supersmart/latest/perform", product)[::2] == (200, 100)
+    assert ask(served, "POST", "/perform", b'{"x": 20}')[0] == 400
+    assert ask(served, "POST", "/perform", b"{", Content_Type="application/xml")[0] == 415
+    assert ask(served, "GET", "/perform")[0] == 405
+    assert ask(served, "GET", "/nothing")[0] == 404
+    assert ask(served, "GET", "/live")[2] == {"live": True, "deployment_timestamp": None}
+    status, headers, body = ask(served, "HEAD", "/health")
+    assert (status, body) == (200, b"")
+    assert int(headers["Content-Length"]) > 0
+    status, headers, _ = ask(served, "GET", "/")
+    assert (status, headers["Location"]) == (307, "/docs")
+    assert ask(served, "GET", "/openapi.json")[2]["info"] == {
+        "title": "supersmart",
+        "version": "0.0.1",
+        "summary": "A supersmart model that multiplies.",
+        "description": "A supersmart model that multiplies.",
+    }
+    assert ask(served, "GET", "/api/v1/parameters")[2] == [
+        {"name": "x", "type": "float"},
+        {"name": "y", "type": "float"},
+    ]
+
+
+def test_the_log_says_job_version_and_calls_under_every_server(served: Server) -> None:
+    ask(served, "POST", "/perform", b'{"x": 1, "y": 1}')
+    ask(served, "GET", "/live")
+    served.stop()
+    assert "job supersmart 0.0.1 is ready" in served.output
+    assert served.output.count("POST /perform 200") == 1
+    assert "INFO GET /live" not in served.output
+
+
+@pytest.mark.parametrize("command", ["waitress-serve", "waitress-serve --call", "pyjob run"])
+def test_the_environment_names_the_job_where_nobody_else_does(make_job: MakeJob, command: str) -> None:
+    code = """
+        import os
+        class Job:
+            def perform(self):
+                return [os.environ["JOB_NAME"], os.environ["JOB_VERSION"], os.environ["MODE"], os.getcwd()]
+    """
+    folder = make_job(code, name="named", fields="runtime_env:\n  MODE: 'fast'\n")
+    arguments = pyjob_run(folder) if command == "pyjob run" else COMMANDS[command]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("JOB_")}
+    with started(arguments, cwd=folder, env=environment) as server:
+        server.wait_until("/ready", 200)
+        assert ask(server, "POST", "/perform")[2] == ["named", "0.0.1", "fast", str(folder)]
+    with started(arguments, cwd=folder, env={"JOB_NAME": "renamed", "JOB_VERSION": "9"}) as server:
+        server.wait_until("/ready", 200)
+        assert ask(server, "POST", "/perform")[2][:2] == ["renamed", "9"]
+        assert ask(server, "GET", "/health")[2]["job_name"] == "renamed"
+
+
+def test_a_faulty_manifest_is_an_error_before_listening_with_call_and_on_live_without(
+    make_job: MakeJob,
+) -> None:
+    folder = make_job("", extra={"max_concurrency": "many"})
+    command = COMMANDS["waitress-serve --call"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert "jobtype_extra.max_concurrency" in ended.stderr
+    with started(COMMANDS["waitress-serve"], cwd=folder) as server:
+        server.wait_until("/live", 500)
+        assert "jobtype_extra.max_concurrency" in ask(server, "GET", "/live")[2]["error"]
+        assert ask(server, "GET", "/ready")[0] == 500
+        assert ask(server, "GET", "/metrics")[0] == 200
+        assert ask(server, "POST", "/perform")[0] == 503
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_pyjob_run_with_status_0(number: signal.Signals) -> None:
+    with started(pyjob_run(SUPERSMART)) as server:
+        server.wait_until("/ready", 200)
+        server.process.send_signal(number)
+        assert server.process.wait(20) == 0
+
+
+def test_fail_fast_ends_with_status_1_and_tells_why(make_job: MakeJob) -> None:
+    with started(pyjob_run(make_job("1/0"), "--fail-fast")) as server:
+        assert server.process.wait(20) == 1
+    assert "ZeroDivisionError" in server.output
+
+
+def test_without_fail_fast_the_process_stays_and_tells(make_job: MakeJob) -> None:
+    with started(pyjob_run(make_job("1/0"))) as server:
+        server.wait_until("/live", 500)
+        assert "division by zero, cause=ZeroDivisionError" in ask(server, "GET", "/live")[2]["error"]
+    assert "Traceback" in server.output
+
+
+def test_a_job_that_exits_leaves_the_server_running(make_job: MakeJob) -> None:
+    code = "import sys\nclass Job:\n    def perform(self, fail: bool):\n        fail and sys.exit(3)\n"
+    with started(pyjob_run(make_job(code))) as server:
+        server.wait_until("/ready", 200)
+        for _ in range(20):
+            assert ask(server, "POST", "/perform", b'{"fail": true}')[0] == 500
+        assert ask(server, "POST", "/perform", b'{"fail": false}')[0] == 200
+
+
+def test_access_lines_can_be_switched_off() -> None:
+    with started(pyjob_run(SUPERSMART, "--no-access-log")) as server:
+        server.wait_until("/ready", 200)
+        ask(server, "POST", "/perform", b'{"x": 1, "y": 1}')
+    assert "is ready" in server.output
+    assert "POST /perform" not in server.output
+
+
+def test_a_unix_socket_can_be_served(tmp_path: Path) -> None:
+    path = tmp_path / "job.socket"
+    command = [sys.executable, "-m", "pyjob", "run", str(SUPERSMART), "--unix-socket", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    with process, process.stdout as output:
+        assert str(path) in next(line for line in output if "listening" in line)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            connection.sendall(b"GET /live HTTP/1.0\r\n\r\n")
+            assert b"200 OK" in connection.makefile("rb").readline()
+        process.terminate()
+        output.read()
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = pyjob_run(SUPERSMART)
+        command[command.index("--port") + 1] = str(taken.getsockname()[1])
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "cannot listen on 127.0.0.1" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_serve_serves_a_class_at_hand(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import logging, pyjob\n"
+        "class Adder:\n"
+        "    def perform(self, x: float, y: float): return x + y\n"
+        "if __name__ == '__main__':\n"
+        "    logging.basicConfig(level=logging.INFO)\n"
+        "    pyjob.serve(Adder, port=0)\n"
+    )
+    with started([sys.executable, str(script)]) as server:
+        server.wait_until("/ready", 200)
+        assert ask(server, "POST", "/perform", b'{"x": 1, "y": 2}')[2] == 3
+        assert server.stop() == 0
