@@ -60,7 +60,7 @@ class Application:
         self.state = State()
         self._make_instance = make_instance
         self._surroundings = surroundings
-        self._prefix = _checked_prefix(prefix)
+        self._prefix = checked_prefix(prefix)
         self._context = JobContext()
         self._event_loop = EventLoop()
         self._calls: dict[str, CallRoom] = {}
@@ -190,7 +190,8 @@ class Application:
             logger.warning("%s: not in force in this version of pyjob: %s", self.manifest.source, fields)
 
 
-def _checked_prefix(prefix: str) -> str:
+def checked_prefix(prefix: str) -> str:
+    """``prefix`` without a closing slash. Raises ValueError where it is no path on this host."""
     if prefix and (not prefix.startswith("/") or prefix.startswith("//") or "\\" in prefix):
         raise ValueError(f"prefix: expected a path that starts with one /, found {prefix!r}")
     return prefix.rstrip("/")

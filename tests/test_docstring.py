@@ -66,7 +66,7 @@ DROPPED = [
     *(":raises ValueError: if so\n    or so", ":type x: float", ":var model: it", ":param: nameless"),
     *(":param :", ":param:\n    x: nobody's", "Parameters\n-----\nx : float\n"),
 ]
-KEPT = ["Notes:\n    Some: words.\n\n    More.", "Notes\n-----\nSome: words.\n\nMore."]
+KEPT = ["Notes:\n    Some: words.\n\n    Then more words.", "Notes\n-----\nSome: words.\n\nThen more words."]
 # What is quadratic takes minutes for these: whoever waits for a test here has found it.
 LONG = 300_000
 REPEATED = [
@@ -197,7 +197,7 @@ def test_sections_for_programmers_are_dropped_and_text_behind_them_is_kept(secti
 
 @pytest.mark.parametrize("section", KEPT)
 def test_sections_for_every_reader_stay_below_the_description_under_a_bold_title(section: str) -> None:
-    notes, told = "**Notes**\n\nSome: words.\n\nMore.", {"x": "Text."}
+    notes, told = "**Notes**\n\nSome: words.\n\nThen more words.", {"x": "Text."}
     found = parse_docstring(f"Sum.\n\n{section}\n:param x: Text.\n\nFree.")
     assert found == Docstring("Sum.", f"Free.\n\n{notes}", told)
     assert parse_docstring(f"\n{section}\n:param x: Text.") == Docstring("", notes, told)
@@ -254,7 +254,8 @@ def test_names_and_texts_may_be_in_any_script() -> None:
 @pytest.mark.parametrize("unit", REPEATED)
 @pytest.mark.parametrize("above", ["", "Sum.\n\n"])
 def test_a_text_repeated_for_ever_is_read(unit: str, above: str) -> None:
-    assert parse_docstring(above + unit * (LONG // len(unit))).parameters in ({}, {"x": "y"})
+    found = parse_docstring(above + unit * (LONG // len(unit)) + "\nThe end.")
+    assert found.parameters in ({}, {"x": "y"})
 
 
 @pytest.mark.parametrize(("start", "unit", "end"), STUMBLES)
@@ -262,7 +263,8 @@ def test_a_line_made_to_send_a_pattern_back_is_read(start: str, unit: str, end: 
     assert parse_docstring(f"Sum.\n\n{start}{unit * (LONG // len(unit))}{end}").summary == "Sum."
 
 
-def test_a_megabyte_of_entries_and_stairs_of_indentation_are_read() -> None:
+def test_a_megabyte_of_blank_lines_or_entries_and_stairs_of_indentation_are_read() -> None:
+    assert parse_docstring("\n" * 1_000_000 + "Sum.") == Docstring("Sum.")
     entries = "".join(f"    name{number} (int): Some words,\n        and more.\n" for number in range(20_000))
     told = {f"name{number}": "Some words, and more." for number in range(20_000)}
     assert parse_docstring("Sum.\n\nArgs:\n" + entries).parameters == told

@@ -157,7 +157,7 @@ def test_nothing_is_alive_before_the_first_request(make_job: MakeJob) -> None:
 
 @pytest.mark.parametrize("load", ["now", "background"])
 def test_an_application_made_before_a_fork_serves_in_the_child(make_job: MakeJob, load: Any) -> None:
-    code = "class Job:\n    async def perform(self, x: int): return x + 1\n    async def metrics(self): return []\n"
+    code = "class Job:\n    async def perform(self, x: int): return x + 1\n"
     application = pyjob.create(make_job(code), load=load)
     if load == "now":
         assert application.call("/perform", {"x": 1}) == 2

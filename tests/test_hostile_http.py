@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -34,16 +35,12 @@ def connect(server: Server) -> socket.socket:
 def answers(server: Server, request: bytes) -> bytes:
     """Everything that the server says to ``request`` until it closes the connection."""
     with connect(server) as connection:
-        try:
+        with suppress(OSError):  # refused before everything was sent
             connection.sendall(request)
-        except OSError:
-            pass  # refused before everything was sent
         received = b""
-        try:
+        with suppress(ConnectionResetError):
             while data := connection.recv(65536):
                 received += data
-        except ConnectionResetError:
-            pass
         return received
 
 

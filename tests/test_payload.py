@@ -15,7 +15,7 @@ class Typed:
     """Takes every kind of checked argument."""
 
     def perform(
-        self, numbers: "list[float]", count: int = 1, flag: bool = False, name: str | None = None
+        self, numbers: list[float], count: int = 1, flag: bool = False, name: str | None = None
     ) -> Any:
         return {"numbers": numbers, "count": count, "flag": flag, "name": name}
 

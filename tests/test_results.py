@@ -23,7 +23,7 @@ class Color(enum.Enum):
     RED = "red"
 
 
-class Size(str, enum.Enum):
+class Size(str, enum.Enum):  # noqa: UP042  what authors write
     BIG = "big"
 
 
@@ -90,7 +90,7 @@ def result_of(client_of: ClientOf) -> Callable[[Any], Any]:
         ({"p": [Point(float("nan"))]}, {"p": [{"x": None, "tags": []}]}),
         (Pair(1, 2), [1, 2]),
         (datetime.datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05"),
-        (datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), "2026-01-02T00:00:00+00:00"),
+        (datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "2026-01-02T00:00:00+00:00"),
         (datetime.date(2026, 1, 2), "2026-01-02"),
         (datetime.time(3, 4), "03:04:00"),
         (datetime.timedelta(minutes=1.5), 90.0),
@@ -112,7 +112,7 @@ def result_of(client_of: ClientOf) -> Callable[[Any], Any]:
         (ModelLike(), {"from": "model_dump", "when": "2026-01-02"}),
         ([JsonLike()], [["red"]]),
         (ToJsonLike(), {"a": 1}),
-        ({1: "a", None: "b", True: "c", 2.5: "d"}, {"1": "c", "null": "b", "2.5": "d"}),
+        ({1: "a", None: "b", 2.5: "d"}, {"1": "a", "null": "b", "2.5": "d"}),
         ({Color.RED: 1, uuid.UUID(int=1): 2}, {"red": 1, "00000000-0000-0000-0000-000000000001": 2}),
         ({datetime.date(2026, 1, 2): float("nan")}, {"2026-01-02": None}),
     ],
@@ -132,7 +132,7 @@ def test_a_result_is_sent_as_json(result_of: Callable[[Any], Any], value: Any, e
         ([Point(x=Strange())], "result[0].x: object of type Strange"),  # type: ignore[arg-type]
         (1j, "result: object of type complex"),
         (Strange, "result: object of type type"),
-        ([(item for item in ())], "result[0]: object of type generator"),
+        ([(item for item in [1])], "result[0]: object of type generator"),
         ({(1, 2): 3}, "result: key of type tuple"),
         ({"n": 10**5000}, "result.n: integer with too many digits"),
     ],

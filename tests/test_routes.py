@@ -162,7 +162,7 @@ def test_parameters_tell_names_types_and_defaults(client_of: ClientOf) -> None:
     marker = object()
 
     class Job:
-        def perform(self, a, b: "list[float]", c: float = 2, d: object = marker, **rest) -> None:  # type: ignore[no-untyped-def]
+        def perform(self, a, b: list[float], c: float = 2, d: object = marker, **rest) -> None:  # type: ignore[no-untyped-def]
             pass
 
     assert client_of(Job).get("/api/v1/parameters").json == [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyjob.app import own_application
+from pyjob.application import checked_prefix
 from pyjob.errors import ManifestError, Problem
 from pyjob.logs import LEVELS
 from pyjob.serving.server import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_THREADS, serve_application
@@ -50,7 +51,11 @@ def add_to(commands: Commands) -> None:
         help="requests served at the same time (default: %(default)s)",
     )
     parser.add_argument(
-        "--url-prefix", default="", metavar="PREFIX", help="what a proxy in front strips, such as /ml"
+        "--url-prefix",
+        type=_prefix,
+        default="",
+        metavar="PREFIX",
+        help="what a proxy in front strips, such as /ml",
     )
     parser.add_argument(
         "--fail-fast", action="store_true", help="end with status 1 if the job cannot be loaded"
@@ -89,6 +94,13 @@ def _port_of(text: str | None) -> int:
     except argparse.ArgumentTypeError as error:
         problem = Problem("PORT", "a number from 0 to 65535", repr(text))
         raise ManifestError("environment", [problem]) from error
+
+
+def _prefix(text: str) -> str:
+    try:
+        return checked_prefix(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:
