@@ -88,10 +88,11 @@ class Application:
     def call(self, path: str, arguments: Mapping[str, Any] | None = None) -> object:
         """Run the endpoint at ``path`` (`/perform`) in process, through the same checks and metrics.
 
-        Waits for the job to load. Returns what the job returned; raises `JobError` (404, 503),
-        `PayloadError` for wrong arguments, and whatever the job raises.
+        Loads the job if nobody has, or waits for who does. Returns what the job returned; raises
+        `JobError` (404, 503), `PayloadError` for wrong arguments, and whatever the job raises.
         """
-        self.start()
+        if self._begin():
+            self._load_or_fail()  # in this thread, which may itself be loading another job
         if self.state.wait() == "failed":
             raise JobError(503, f"the job failed to start: {self.state.error}")
         short = path.removeprefix(CALLS)

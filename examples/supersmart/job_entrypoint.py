@@ -13,5 +13,5 @@ class JobEntrypoint:
         """
         return just_do_it(x, y)
 
-    def docs_input_example(self) -> dict:
+    def docs_input_example(self) -> dict[str, float]:
         return {"x": 20, "y": 5}

@@ -127,12 +127,13 @@ def _announce(application: Application, server: Any, unix_socket: str | None) ->
     if unix_socket:
         logger.info("%s: listening on %s", job, unix_socket)
         return
-    host, port = server.effective_listen[0] if hasattr(server, "effective_listen") else _address(server)
+    # Several sockets where the host's name has several addresses, as localhost may.
+    addresses = getattr(server, "effective_listen", None) or [(server.effective_host, server.effective_port)]
+    host, port = addresses[0]
     # 0.0.0.0 is where it listens, not what a browser can open.
-    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
-    url = f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-    logger.info("%s: listening on http://%s:%s, docs at %s/docs", job, host, port, url)
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    logger.info("%s: listening on %s, docs at %s/docs", job, _url(host, port), _url(reachable, port))
 
 
-def _address(server: Any) -> tuple[str, int]:
-    return server.effective_host, server.effective_port
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
