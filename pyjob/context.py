@@ -60,8 +60,8 @@ class JobContext:
 
     def attach(self, instance: object) -> None:
         """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""
-        try:
-            instance.request_context = self.request  # type: ignore[attr-defined]
-            instance.request_extra = self.extra  # type: ignore[attr-defined]
-        except (AttributeError, TypeError):
-            logger.debug("%s takes no attributes: no request_context on it", type(instance).__name__)
+        for name, variable in (("request_context", self.request), ("request_extra", self.extra)):
+            try:
+                setattr(instance, name, variable)
+            except (AttributeError, TypeError):
+                logger.debug("%s takes no attribute %s", type(instance).__name__, name)

@@ -106,7 +106,9 @@ def test_another_content_type_is_415_and_names_the_header_to_send(
         (b'{"a": [Infinity]}', "Infinity"),
         (b'{"a": -Infinity}', "-Infinity"),
         (b'{"a": 1e400}', "too large"),
+        (b'{"a": 1E+0400}', "too large"),
         (b'{"a": ' + b"1" * 400 + b".5}", "too large"),
+        (b'{"a": ' + b"1" * 250 + b"e99}", "too large"),
         (b'{"a": "\xff"}', "not valid UTF-8"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
         (b'{"a": ' + b'{"b":' * 100_000 + b"1" + b"}" * 100_001, "nested too deeply"),
@@ -117,6 +119,20 @@ def test_another_content_type_is_415_and_names_the_header_to_send(
 )
 def test_what_is_no_json_object_is_400_and_says_why(anything: JobClient, body: bytes, told: str) -> None:
     assert told in error_of(anything.post("/perform", data=body, content_type="application/json"), 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": [' + b",".join([b"1" * 199 + b".0"] * 20_000) + b"]}",
+        b'{"a": "' + b"1" * 4_000_000 + b'"}',
+        b"{" + b",".join(b'"%d": 1' % (number // 2) for number in range(400_000)) + b"}",
+    ],
+    ids=["long numbers", "digits in a text", "repeated names"],
+)
+def test_bodies_that_invite_quadratic_work_are_answered(anything: JobClient, body: bytes) -> None:
+    # Quadratic, each of these would take minutes to hours.
+    assert anything.post("/perform", data=body).status_code in (200, 400)
 
 
 @pytest.mark.parametrize(
