@@ -4,8 +4,8 @@ What a block is, its language says:
 
 python   is executed; all of a document share one namespace
 pycon    is a doctest in the same namespace
-console  holds commands (``$ ...``) and what they print; a command that goes on once it has printed that is a
-         server: it serves the commands after it (``curl``) until the next one that is no ``curl``
+console  holds commands (``$ ...``) and what they print; a server is there for the commands that follow, until
+         the next server
 yaml     is a manifest or a part of one, and must be valid; json must be JSON; text is not looked at
 
 A comment before the fence says more: ``<!-- file: NAME -->`` writes it as a file, ``<!-- needs: MODULE -->``
@@ -31,8 +31,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from types import ModuleType
+from typing import IO
 
 import yaml
 
@@ -43,6 +43,9 @@ LANGUAGES = ("python", "pycon", "console", "yaml", "json", "text")
 NOTES = ("file", "needs", "server", "not run")
 BLOCK = re.compile(r"^((?:<!--[^\n]*-->\n)*)```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOTE = re.compile(r"<!-- ([a-z ]+): (\S.*?) -->")
+SERVER = re.compile(
+    r"(\w+=\S+ )*(pyjob run|waitress-serve|gunicorn|flask|python -m django|python \w*serve\w*\.py)"
+)
 PATIENCE = 60.0
 
 
@@ -66,7 +69,7 @@ def blocks_of(document: Path) -> list[Block]:
     blocks = []
     for match in BLOCK.finditer(text):
         line = text.count("\n", 0, match.start(2)) + 1
-        place = f"{document.name}:{line}"
+        place = f"{document.relative_to(REPO)}:{line}"
         blocks.append(Block(place, match[2], match[3], _notes(match[1], place)))
     if text.count("```") != 2 * len(blocks):
         raise ValueError(f"{document.name}: a fence that is indented, not closed or inside another")
@@ -107,7 +110,8 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.folder = self.home = folder
         self.port = _free_port()
-        self.namespace: dict[str, Any] = {"__name__": "document"}
+        # A real module, since dataclasses look theirs up.
+        self._module = sys.modules["document"] = ModuleType("document")
         self._server: Process | None = None
         (folder / "examples").symlink_to(REPO / "examples")
 
@@ -115,6 +119,7 @@ class Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        del sys.modules["document"]
         self._stop_server()
 
     def follow(self, block: Block) -> None:
@@ -138,7 +143,7 @@ class Reader:
     def _check(self, language: str, text: str, place: str) -> None:
         if language == "python":
             with _working_in(self.home):
-                exec(compile(text, place, "exec"), self.namespace)  # noqa: S102
+                exec(compile(text, place, "exec"), vars(self._module))
         elif language == "pycon":
             self._run_doctest(text, place)
         elif language == "yaml":
@@ -150,24 +155,35 @@ class Reader:
 
     def _run_doctest(self, text: str, place: str) -> None:
         said: list[str] = []
-        test = doctest.DocTestParser().get_doctest(text, self.namespace, place, place, 0)
+        names = vars(self._module)
+        test = doctest.DocTestParser().get_doctest(text, names, place, place, 0)
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
         with _working_in(self.home):
             failed = runner.run(test, out=said.append, clear_globs=False).failed
-        self.namespace.update(test.globs)
+        names.update(test.globs)
         assert not failed, "".join(said)
 
     def _follow_command(self, command: str, expected: str, place: str) -> None:
         if command.startswith("cd "):
-            self.folder = (self.folder / command.removeprefix("cd ")).resolve()
-        elif command.startswith("curl "):
-            quiet = command.replace("curl ", "curl --silent --show-error --max-time 30 ", 1)
-            done = subprocess.run(
-                quiet, shell=True, cwd=self.folder, env=self._environment(), capture_output=True, text=True
-            )
-            _compare(place, command, expected, done.stdout + done.stderr)
-        else:
+            self.folder = Path(os.path.normpath(self.folder / command.removeprefix("cd ")))
+        elif SERVER.match(command):
             self._start(command, expected, place)
+        else:
+            _compare(place, command, expected, self._run(command))
+
+    def _run(self, command: str) -> str:
+        quiet = re.sub(r"^curl ", "curl --silent --max-time 30 ", command)
+        done = subprocess.run(
+            quiet,
+            shell=True,
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        return done.stdout
 
     def _start(self, command: str, expected: str, place: str) -> None:
         """Run ``command`` until it ends, or goes on after printing what is expected of it."""
@@ -178,9 +194,11 @@ class Reader:
         expected = expected.replace("0.0.0.0", "127.0.0.1")
         deadline = time.monotonic() + PATIENCE
         while not process.has_ended() and time.monotonic() < deadline:
-            if expected.strip() and is_as_expected(expected, process.output()):
-                if f":{self.port}" not in process.output() or _accepts(self.port):
-                    return
+            output = process.output()
+            said = bool(expected.strip()) and is_as_expected(expected, output)
+            # Some say that they listen before they do.
+            if said and (f":{self.port}" not in output or _accepts(self.port)):
+                return
             time.sleep(0.02)
         output = process.output()
         self._stop_server()
@@ -211,7 +229,7 @@ class Process:
     """A command in a process group of its own, since a shell may stand before the server."""
 
     def __init__(self, command: str, folder: Path, environment: dict[str, str]) -> None:
-        self._output: IO[bytes] = tempfile.TemporaryFile()
+        self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by stop()
         self._process = subprocess.Popen(
             command,
             shell=True,

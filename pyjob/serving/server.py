@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -64,7 +64,8 @@ def serve_application(
         raise AddressError(f"cannot listen on {place}: {error}; choose another with --port") from error
     try:
         _announce(application, server, unix_socket)
-        with _signals_end_the_server():
+        # waitress ends its loop at SystemExit; a signal may also come just before or after the loop.
+        with suppress(SystemExit), _signals_end_the_server():
             _start(application, fail_fast=fail_fast)
             server.run()
     finally:
