@@ -80,9 +80,32 @@ def test_the_buckets_are_those_of_the_contract(client_of: ClientOf) -> None:
         for sample in family.samples
         if sample.name == "request_duration_bucket"
     ]
-    expected = (
-        [".001", ".0025", ".005", ".01", ".025", ".05", ".075", ".1", ".25", ".5", ".75", "1", "2.5", "5", "7.5", "10", "25", "50", "75", "100", "250", "500", "750", "1000"]
-    )
+    expected = [
+        ".001",
+        ".0025",
+        ".005",
+        ".01",
+        ".025",
+        ".05",
+        ".075",
+        ".1",
+        ".25",
+        ".5",
+        ".75",
+        "1",
+        "2.5",
+        "5",
+        "7.5",
+        "10",
+        "25",
+        "50",
+        "75",
+        "100",
+        "250",
+        "500",
+        "750",
+        "1000",
+    ]
     assert [float(bound) for bound in bounds] == [*map(float, expected), float("inf")]
 
 
