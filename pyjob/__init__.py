@@ -2,13 +2,23 @@
 
 from pyjob.app import create
 from pyjob.application import Application
-from pyjob.errors import ConflictError, EntryPointError, JobError, ManifestError, PayloadError, PyjobError
+from pyjob.errors import (
+    AddressError,
+    ConflictError,
+    EntryPointError,
+    JobError,
+    ManifestError,
+    PayloadError,
+    PyjobError,
+    ResultError,
+)
 from pyjob.serving.server import serve
 from pyjob.settings import Settings
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddressError",
     "Application",
     "ConflictError",
     "EntryPointError",
@@ -16,6 +26,7 @@ __all__ = [
     "ManifestError",
     "PayloadError",
     "PyjobError",
+    "ResultError",
     "Settings",
     "__version__",
     "create",

@@ -16,7 +16,7 @@ from pyjob.apps.metrics import MetricsRoom
 from pyjob.apps.probes import ProbesRoom
 from pyjob.dispatcher import Dispatcher
 from pyjob.errors import PyjobError
-from pyjob.job.loader import Surroundings, load_entry_class
+from pyjob.job.loader import Surroundings, load_entry_class, make_instance
 from pyjob.logs import set_up_logging
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
 from pyjob.metrics import CallMetrics, new_registry
@@ -44,7 +44,7 @@ def create(
     manifest: Mapping[str, object] | None = None,
     prefix: str = "",
     load: Literal["background", "now"] = "background",
-    chdir: Chdir = "load",
+    chdir: Chdir | None = None,
     settings: Settings | None = None,
 ) -> Application: ...
 
@@ -57,7 +57,7 @@ def create(
     manifest: Mapping[str, object] | None = None,
     prefix: str = "",
     load: Literal["background", "now"] = "background",
-    chdir: Chdir = "load",
+    chdir: Chdir | None = None,
     settings: Settings | None = None,
 ) -> Application | Iterable[bytes]:
     """Make the WSGI application of one job (SPEC 9, 10).
@@ -69,21 +69,33 @@ def create(
 
     ``prefix``: what a proxy strips, or where the application is mounted; links begin with it.
     ``load``: "now" loads in the foreground and raises what the job raises. ``chdir``: the working
-    directory is the job's folder while it loads, for good (True) or never (False).
+    directory is the job's folder while it loads ("load", the default for a folder), for good (True)
+    or never (False, the default for a class).
 
-    Raises `ManifestError` for a faulty manifest.
+    Raises `ManifestError` for a faulty manifest, TypeError and ValueError for options that make no sense.
     """
     if start_response is not None:
         return _OWN_APPLICATION(source, start_response)
+    if load not in ("background", "now"):
+        raise ValueError(f'load: expected "background" or "now", found {load!r}')
+    if chdir not in (None, "load", True, False):
+        raise ValueError(f'chdir: expected "load", True or False, found {chdir!r}')
+    if manifest is not None and (source is None or isinstance(source, (str, os.PathLike))):
+        raise TypeError("manifest: only a class or an instance at hand takes one; a folder has its job.yaml")
     if source is None:
-        application = own_application(prefix=prefix, settings=settings)
+        application = own_application(
+            prefix=prefix, settings=settings, chdir=True if chdir is None else chdir
+        )
     elif isinstance(source, (str, os.PathLike)):
         found = find_manifest(Path(source), environ=os.environ, cwd=Path.cwd())
         application = _of_folder(
-            found, Surroundings(chdir=chdir, environment=found.runtime_env), settings=settings, prefix=prefix
+            found,
+            Surroundings(chdir="load" if chdir is None else chdir, environment=found.runtime_env),
+            settings=settings,
+            prefix=prefix,
         )
     else:
-        application = _of_class(source, manifest, settings=settings, prefix=prefix)
+        application = _of_class(source, manifest, chdir=chdir or False, settings=settings, prefix=prefix)
     if load == "now":
         application.load()
     return application
@@ -97,6 +109,7 @@ def own_application(
     settings: Settings | None = None,
     log_level: str | None = None,
     access_log: bool = True,
+    chdir: Chdir = True,
 ) -> Application:
     """The application of a process that is the job's own: of ``path``, or of the current folder.
 
@@ -106,11 +119,11 @@ def own_application(
     found = find_manifest(path, environ=os.environ, cwd=Path.cwd(), manifest=manifest_file)
     found = with_identity(found, os.environ)
     identity = {"JOB_NAME": found.name, "JOB_VERSION": found.version}
-    environment = {k: v for k, v in identity.items() if k not in os.environ} | dict(found.runtime_env)
+    environment = {k: v for k, v in identity.items() if not os.environ.get(k)} | dict(found.runtime_env)
     if settings is None:
         settings = replace(Settings.from_environment({**os.environ, **environment}), access_log=access_log)
     set_up_logging(log_level or settings.log_level)
-    surroundings = Surroundings(chdir=True, own_process=True, environment=environment)
+    surroundings = Surroundings(chdir=chdir, own_process=True, environment=environment)
     return _of_folder(found, surroundings, settings=settings, prefix=prefix)
 
 
@@ -119,7 +132,7 @@ def _of_folder(
 ) -> Application:
     return Application(
         manifest,
-        make_instance=lambda: load_entry_class(manifest)(),
+        make_instance=lambda: make_instance(load_entry_class(manifest)),
         surroundings=surroundings,
         settings=settings or Settings.from_environment({**os.environ, **manifest.runtime_env}),
         prefix=prefix,
@@ -127,14 +140,19 @@ def _of_folder(
 
 
 def _of_class(
-    source: Any, document: Mapping[str, object] | None, *, settings: Settings | None, prefix: str
+    source: Any,
+    document: Mapping[str, object] | None,
+    *,
+    chdir: Chdir,
+    settings: Settings | None,
+    prefix: str,
 ) -> Application:
     cls = source if isinstance(source, type) else type(source)
     manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
-    surroundings = Surroundings(chdir=False, environment=manifest.runtime_env)
+    surroundings = Surroundings(chdir=chdir, environment=manifest.runtime_env)
     return Application(
         manifest,
-        make_instance=source if isinstance(source, type) else lambda: source,
+        make_instance=(lambda: make_instance(source)) if isinstance(source, type) else (lambda: source),
         surroundings=surroundings,
         settings=settings or Settings.from_environment({**os.environ, **manifest.runtime_env}),
         prefix=prefix,
@@ -169,17 +187,20 @@ class _OwnApplication:
     def _make(self) -> WSGIApplication:
         try:
             return own_application()
-        except PyjobError as error:
-            set_up_logging("info")
+        except (PyjobError, OSError) as error:
+            set_up_logging(os.environ.get("LOG_LEVEL") or "info")
             logger.error("%s", error)  # noqa: TRY400  the message is for the author; a traceback is not
             return _failed_application(error)
 
 
-def _failed_application(error: PyjobError) -> WSGIApplication:
+def _failed_application(error: Exception) -> WSGIApplication:
+    """Probes and metrics that tell why there is no job, and 503 for the rest."""
+    name, version = os.environ.get("JOB_NAME", ""), os.environ.get("JOB_VERSION", "")
     state = State()
     state.become_failed(f"{'; '.join(str(error).splitlines())}, cause={type(error).__name__}")
-    registry = new_registry(CallMetrics("", ""))
-    probes = ProbesRoom(state, Settings(), name="", version="").routes()
+    registry = new_registry(CallMetrics(name, version))
+    settings = Settings.from_environment(os.environ)
+    probes = ProbesRoom(state, settings, name=name, version=version).routes()
     return Dispatcher(
         {**probes, "/metrics": {"GET": MetricsRoom(registry)}},
         otherwise=error_response(503, f"the job failed to start: {state.error}"),

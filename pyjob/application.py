@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pyjob.apps.call import CallRoom
@@ -15,13 +14,13 @@ from pyjob.apps.metrics import MetricsRoom
 from pyjob.apps.openapi import OpenApiRoom, openapi_document
 from pyjob.apps.probes import ProbesRoom
 from pyjob.context import JobContext
-from pyjob.dispatcher import PREFIX, Dispatcher, quoted, redirect
-from pyjob.errors import JobError
+from pyjob.dispatcher import PREFIX, Dispatcher, quoted, quoted_page, redirect
+from pyjob.errors import ConflictError, EntryPointError, JobError, one_line
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
 from pyjob.job.loader import Surroundings, describe_failure, entered
 from pyjob.job.schema import is_plain_json
-from pyjob.job.signature import Signature
+from pyjob.job.signature import Signature, shown_default
 from pyjob.manifest import Manifest, fields_not_in_force
 from pyjob.metrics import CallMetrics, add_job_metrics, new_registry
 from pyjob.settings import Settings
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CALLS = "/api/v1"
-RETRY_SOON = MappingProxyType({"Retry-After": "1"})
+RETRY_SOON = (("Retry-After", "1"),)
 
 
 class Application:
@@ -80,12 +79,13 @@ class Application:
             threading.Thread(target=self._load_or_fail, name="pyjob-load", daemon=True).start()
 
     def load(self) -> None:
-        """Load in this thread. Raises what the job raises; the application then answers 503."""
+        """Load in this thread, or wait for the one that does. Raises what the job raises while loading."""
         error = self._load_or_fail() if self._begin() else None
         if error is not None:
             raise error
+        self._wait_until_ready()
 
-    def call(self, path: str, arguments: Mapping[str, Any] | None = None) -> object:
+    def call(self, path: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """Run the endpoint at ``path`` (`/perform`) in process, through the same checks and metrics.
 
         Loads the job if nobody has, or waits for who does. Returns what the job returned; raises
@@ -93,13 +93,16 @@ class Application:
         """
         if self._begin():
             self._load_or_fail()  # in this thread, which may itself be loading another job
-        if self.state.wait() == "failed":
-            raise JobError(503, f"the job failed to start: {self.state.error}")
+        self._wait_until_ready()
         short = path.removeprefix(CALLS)
         if short not in self._calls:
             raise JobError(404, f"there is no endpoint {path}")
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": f"{CALLS}{short}", "SCRIPT_NAME": ""}
         return self._calls[short].call(dict(arguments or {}), environ)
+
+    def _wait_until_ready(self) -> None:
+        if self.state.wait() == "failed":
+            raise JobError(503, f"the job failed to start: {self.state.error}")
 
     def _first_request(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self.start()
@@ -111,7 +114,7 @@ class Application:
                 return False
             self._started = True
             waiting = error_response(503, "the job is still loading", headers=RETRY_SOON)
-            page = docs_routes(503, RETRY_SOON.items())
+            page = docs_routes(503, RETRY_SOON)
             self._answer = self._dispatcher({**page}, otherwise=waiting)
             return True
 
@@ -126,7 +129,10 @@ class Application:
             reason = describe_failure(error, self.manifest)
             failed = error_response(503, f"the job failed to start: {reason}")
             self._answer = self._dispatcher({**docs_routes(503)}, otherwise=failed)
-            logger.exception("%s failed to start: %s", name, reason)
+            # The message of a broken rule is enough; anything else wants its traceback.
+            broken_rule = isinstance(error, (EntryPointError, ConflictError))
+            told = None if broken_rule else error
+            logger.log(logging.ERROR, "%s failed to start: %s", name, one_line(reason), exc_info=told)
             self.state.become_failed(reason)
             return error
         logger.info("%s is ready after %.2f s", name, time.perf_counter() - began)
@@ -199,6 +205,8 @@ def checked_prefix(prefix: str) -> str:
 
 
 def _home(page: str) -> WSGIApplication:
+    page = quoted_page(page)
+
     def home(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return redirect(quoted(environ[PREFIX]) + page)(environ, start_response)
 
@@ -212,6 +220,6 @@ def _parameters(signature: Signature) -> list[dict[str, object]]:
         item: dict[str, object] = {"name": parameter.name, "type": parameter.type_name()}
         if not parameter.required:
             default = parameter.default
-            item["default_value"] = default if is_plain_json(default) else repr(default)
+            item["default_value"] = default if is_plain_json(default) else shown_default(default)
         listed.append(item)
     return listed

@@ -63,5 +63,5 @@ class JobContext:
         for name, variable in (("request_context", self.request), ("request_extra", self.extra)):
             try:
                 setattr(instance, name, variable)
-            except (AttributeError, TypeError):
+            except Exception:  # noqa: BLE001  __slots__, frozen, pydantic: each refuses in its own way
                 logger.debug("%s takes no attribute %s", type(instance).__name__, name)

@@ -38,28 +38,28 @@ class Dispatcher:
         self._otherwise = otherwise
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        methods = self._routes.get(environ["PATH_INFO"])
-        if methods is None:
-            return self._search(environ)(environ, start_response)
-        return self._room(methods, environ, "")(environ, start_response)
+        methods = self._routes.get(environ.get("PATH_INFO", ""))
+        room = self._search(environ) if methods is None else self._room(methods, environ, "")
+        return room(environ, start_response)
 
     def _room(
         self, methods: Mapping[str, WSGIApplication], environ: WSGIEnvironment, stripped: str
     ) -> WSGIApplication:
         room = methods.get(environ["REQUEST_METHOD"])
         if room is None:
-            return _method_not_allowed(methods)
+            return _refusal(environ, _method_not_allowed(methods))
         environ[PREFIX] = self._base(environ) + stripped
         return room
 
     def _search(self, environ: WSGIEnvironment) -> WSGIApplication:
         """The room of a path that is not in the table as it stands: prefixed, empty, unknown or hostile."""
         try:
-            path = environ["PATH_INFO"].encode("latin-1").decode("utf-8")
+            path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8")
         except UnicodeError:
-            return error_response(400, "the path is not valid UTF-8")
+            return _refusal(environ, error_response(400, "the path is not valid UTF-8"))
         if HOSTILE.search(path):
-            return error_response(400, "the path holds an empty or dotted segment, a backslash or a NUL")
+            what = "an empty or dotted segment, a backslash or a NUL"
+            return _refusal(environ, error_response(400, f"the path holds {what}"))
         found = PLATFORM_PREFIX.match(path)
         stripped = found.group() if found else ""
         rest = path[len(stripped) :]
@@ -68,7 +68,7 @@ class Dispatcher:
         methods = self._routes.get(rest or "/")
         if methods is not None:
             return self._room(methods, environ, stripped)
-        return self._otherwise or self._not_found(rest)
+        return _refusal(environ, self._otherwise or self._not_found(rest))
 
     def _base(self, environ: WSGIEnvironment) -> str:
         mounted: str = environ.get("SCRIPT_NAME", "")
@@ -81,11 +81,13 @@ class Dispatcher:
 
     def _with_slash(self, environ: WSGIEnvironment, stripped: str) -> WSGIApplication:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return error_response(405, "only GET and HEAD are served here", headers={"Allow": "GET, HEAD"})
-        return redirect(f"{quoted(self._base(environ) + stripped)}/", environ.get("QUERY_STRING", ""))
+            return _method_not_allowed(("GET", "HEAD"))
+        location = f"{quoted(self._base(environ) + stripped)}/"
+        return _refusal(environ, redirect(location, environ.get("QUERY_STRING", "")))
 
     def _not_found(self, path: str) -> Response:
-        near = difflib.get_close_matches(path[:LONGEST_COMPARED], self._routes, n=1)
+        known = [route for route in self._routes if route != "/"]
+        near = difflib.get_close_matches(path[:LONGEST_COMPARED], known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return error_response(404, f"there is nothing at {path[:LONGEST_COMPARED]}{hint}")
 
@@ -93,6 +95,11 @@ class Dispatcher:
 def quoted(prefix: str) -> str:
     """A prefix as it stands in a link or a Location header (RFC 3986)."""
     return quote(prefix, safe="/-._~!$&'()*+,;=:@")
+
+
+def quoted_page(page: str) -> str:
+    """An author's path, perhaps with query and fragment, for a Location header."""
+    return quote(page, safe="/-._~!$&'()*+,;=:@?#%[]")
 
 
 def redirect(location: str, query: str = "") -> Response:
@@ -119,6 +126,11 @@ def _without_body(room: WSGIApplication) -> WSGIApplication:
     return head
 
 
-def _method_not_allowed(methods: Mapping[str, WSGIApplication]) -> Response:
+def _method_not_allowed(methods: Iterable[str]) -> Response:
     allowed = ", ".join(sorted(methods))
-    return error_response(405, f"only {allowed} is served here", headers={"Allow": allowed})
+    return error_response(405, f"only {allowed} is served here", headers=[("Allow", allowed)])
+
+
+def _refusal(environ: WSGIEnvironment, answer: WSGIApplication) -> WSGIApplication:
+    """``answer``, without its body where HEAD asked: not every server takes it away."""
+    return _without_body(answer) if environ["REQUEST_METHOD"] == "HEAD" else answer

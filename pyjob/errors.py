@@ -4,14 +4,19 @@ PyjobError
 ├── ManifestError       the manifest has problems; holds all of them
 ├── EntryPointError     the entry file or its class breaks a rule of the job's contract
 ├── ConflictError       two jobs, or a job and its host, cannot live in one process
+├── AddressError        the server cannot listen where it is told to
+├── ResultError         what the job returned cannot be sent
 └── JobError            an answer with an HTTP status; jobs raise it too
     └── PayloadError    the caller's payload is wrong
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class PyjobError(Exception):
@@ -48,6 +53,14 @@ class ConflictError(PyjobError):
     """Two jobs, or a job and its host, want different things of one process (SPEC 10.2)."""
 
 
+class AddressError(PyjobError):
+    """The server cannot listen on an address, and why."""
+
+
+class ResultError(PyjobError):
+    """A result that cannot be encoded (SPEC 4.5); the message names the path inside it."""
+
+
 class JobError(PyjobError):
     """An error answered with ``status`` (400 to 599) and ``message``; a job may raise it (SPEC 4.4)."""
 
@@ -66,3 +79,18 @@ class PayloadError(JobError):
 
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(status, message)
+
+
+def message_of(error: BaseException) -> str:
+    """The text of ``error`` for people, also where it has none or its ``__str__`` fails."""
+    if isinstance(error, SystemExit):
+        return f"the job called sys.exit({error.code!r})"
+    try:
+        return str(error) or type(error).__name__
+    except BaseException:  # noqa: BLE001  the author's __str__
+        return type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """``text`` for a log record, with control characters escaped: it can forge neither line nor colour."""
+    return CONTROL.sub(lambda found: repr(found.group())[1:-1], text)

@@ -25,6 +25,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from pyjob.errors import message_of, one_line
+
 logger = logging.getLogger(__name__)
 
 BUCKETS = (
@@ -35,6 +37,7 @@ BUCKET_NAMES = (*map(str, BUCKETS), "+Inf")
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 SUFFIXES = ("", "_total", "_created", "_bucket", "_sum", "_count", "_info")
+ERRORS = "pyjob_job_metrics_errors"
 DEFAULT_DESCRIPTION = "Metric of the job"
 
 
@@ -110,6 +113,7 @@ class JobMetrics(Collector):
     def __init__(self, report: Callable[[], Any], taken: frozenset[str]) -> None:
         self._report = report
         self._taken = taken
+        self._lock = threading.Lock()
         self._errors = 0
         self._told = ""
 
@@ -119,29 +123,39 @@ class JobMetrics(Collector):
         problems: list[str] = []
         for item in self._items(problems):
             try:
-                name, value, labels = self._read(item)
-                if value is None:
-                    continue
-                if (name, frozenset(labels.items())) in series:
-                    raise ValueError(f"{name} is reported twice with the same labels")
-                series.add((name, frozenset(labels.items())))
-            except Exception as error:  # noqa: BLE001  the author's objects, and a page that must not break
-                problems.append(str(error))
-            else:
-                _family(families, name, item.get("description")).add_sample(name, labels, value)
+                self._add(item, families, series)
+            except BaseException as error:  # noqa: BLE001  the author's objects, and a page that must not break
+                problems.append(message_of(error))
         self._tell(problems)
         yield from families.values()
-        yield CounterMetricFamily(
-            "pyjob_job_metrics_errors", "Faults found in what the job's metrics() gave", self._errors
-        )
+        yield CounterMetricFamily(ERRORS, "Faults found in what the job's metrics() gave", self._errors)
 
     def _items(self, problems: list[str]) -> Iterable[Any]:
         try:
             reported = self._report()
             return () if reported is None else list(reported)
-        except BaseException as error:  # noqa: BLE001  the author's code, and a page that must not break
-            problems.append(f"it raised {type(error).__name__}: {error}")
+        except BaseException as error:  # noqa: BLE001
+            problems.append(f"it raised {type(error).__name__}: {message_of(error)}")
             return ()
+
+    def _add(
+        self,
+        item: Any,
+        families: dict[str, Metric],
+        series: set[tuple[str, frozenset[tuple[str, str]]]],
+    ) -> None:
+        name, value, labels = self._read(item)
+        if value is None:
+            return
+        key = (name, frozenset(labels.items()))
+        if key in series:
+            raise ValueError(f"{name} is reported twice with the same labels")
+        if name not in families:
+            description = item.get("description")
+            text = DEFAULT_DESCRIPTION if description is None or description == "" else _text(description)
+            families[name] = Metric(name, text, "gauge")
+        families[name].add_sample(name, labels, value)
+        series.add(key)
 
     def _read(self, item: Any) -> tuple[str, float | None, dict[str, str]]:
         if not isinstance(item, Mapping):
@@ -156,11 +170,13 @@ class JobMetrics(Collector):
         return name, _number(name, item["value"]), _labels(name, item.get("labels"))
 
     def _tell(self, problems: list[str]) -> None:
-        self._errors += len(problems)
-        text = "; ".join(problems[:10])
-        if text and text != self._told:  # the same fault is not told again at every scrape
+        text = one_line("; ".join(problems[:10]))
+        with self._lock:
+            self._errors += len(problems)
+            is_news = text not in ("", self._told)  # the same fault is not told again at every scrape
+            self._told = text
+        if is_news:
             logger.warning("metrics() of the job: %s", text)
-        self._told = text
 
 
 def new_registry(calls: CallMetrics) -> CollectorRegistry:
@@ -175,15 +191,14 @@ def new_registry(calls: CallMetrics) -> CollectorRegistry:
 
 def add_job_metrics(registry: CollectorRegistry, report: Callable[[], Any]) -> None:
     """Let ``report`` (the job's `metrics` method) add gauges under names that are not taken."""
-    families = [metric.name for metric in registry.collect()]
+    families = [ERRORS, *(metric.name for metric in registry.collect())]
     taken = frozenset(name + suffix for name in families for suffix in SUFFIXES)
     registry.register(JobMetrics(report, taken))
 
 
-def _family(families: dict[str, Metric], name: str, description: Any) -> Metric:
-    if name not in families:
-        families[name] = Metric(name, str(description) if description else DEFAULT_DESCRIPTION, "gauge")
-    return families[name]
+def _text(value: Any) -> str:
+    """``value`` as text that UTF-8 can carry."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _number(name: str, value: Any) -> float:
@@ -201,4 +216,4 @@ def _labels(name: str, labels: Any) -> dict[str, str]:
     for label in labels:
         if not isinstance(label, str) or not LABEL.match(label):
             raise ValueError(f"{name} has a label {label!r}, which is not a label's name")
-    return {label: str(value) for label, value in labels.items()}
+    return {label: _text(value) for label, value in labels.items()}

@@ -186,6 +186,8 @@ def test_call_runs_an_endpoint_in_process_through_the_same_checks_and_metrics(ma
     assert application.call("/api/v1/perform", {"x": 1})
     with pytest.raises(pyjob.PayloadError, match="x: expected float"):
         application.call("/perform", {"x": "1"})
+    with pytest.raises(pyjob.PayloadError, match="unexpected argument: 1"):
+        application.call("/perform", {"x": 1, 1: 2})  # type: ignore[dict-item]
     with pytest.raises(ZeroDivisionError):
         application.call("/perform", {"x": -1})
     with pytest.raises(pyjob.JobError, match="no endpoint /explain") as caught:
@@ -222,6 +224,29 @@ def test_a_class_and_an_instance_at_hand_are_served_by_the_same_rules(client_of:
 def test_a_faulty_manifest_at_hand_is_refused(client_of: ClientOf) -> None:
     with pytest.raises(pyjob.ManifestError, match="replicas"):
         client_of(object, manifest={"replicas": 0})
+
+
+def test_a_class_that_is_no_job_is_refused(client_of: ClientOf) -> None:
+    for nothing in (type("Empty", (), {}), 5, len, b"/folder"):
+        with pytest.raises(pyjob.EntryPointError, match="expected a `perform` method"):
+            client_of(nothing)
+
+
+def test_options_that_make_no_sense_are_refused(make_job: MakeJob) -> None:
+    folder = make_job("class Job:\n    def perform(self): ...\n")
+    with pytest.raises(TypeError, match="manifest"):
+        pyjob.create(folder, manifest={"name": "mine"})
+    with pytest.raises(ValueError, match="load"):
+        pyjob.create(folder, load="Now")  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="chdir"):
+        pyjob.create(folder, chdir="never")  # type: ignore[call-overload]
+
+
+def test_load_after_a_failed_start_raises(make_job: MakeJob) -> None:
+    application = pyjob.create(make_job("1/0"))
+    application.start()
+    with pytest.raises(pyjob.JobError, match="division by zero"):
+        application.load()
 
 
 def test_the_same_folder_can_be_served_twice(make_job: MakeJob) -> None:

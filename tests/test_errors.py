@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from werkzeug.exceptions import NotFound, TooManyRequests
+from werkzeug.exceptions import HTTPException, NotFound, TooManyRequests
+from werkzeug.routing import RequestRedirect
+from werkzeug.wrappers import Response
 
 from pyjob import JobError
 from tests.conftest import ClientOf, JobClient
@@ -62,7 +64,7 @@ def answer_to(client_of: ClientOf) -> Callable[[BaseException], Any]:
         (TypeError("unsupported operand"), 500, "unsupported operand", "TypeError"),
         (KeyError("x"), 500, "'x'", "KeyError"),
         (AssertionError(), 500, "AssertionError", "AssertionError"),
-        (SystemExit(404), 500, "404", "SystemExit"),
+        (SystemExit(404), 500, "the job called sys.exit(404)", "SystemExit"),
         (KeyboardInterrupt(), 500, "KeyboardInterrupt", "KeyboardInterrupt"),
         (GeneratorExit(), 500, "GeneratorExit", "GeneratorExit"),
         (Unprintable(), 500, "Unprintable", "Unprintable"),
@@ -84,6 +86,78 @@ def test_an_exception_becomes_a_json_error_with_its_status(
     assert set(answer.json) == {"error", "type"}
     assert message in answer.json["error"]
     assert answer.json["type"] == kind
+
+
+class EvilText(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+
+class EvilCode(Exception):
+    @property
+    def code(self) -> int:
+        raise RuntimeError("no code")
+
+
+class EvilDescription(Exception):
+    code = 404
+
+    @property
+    def description(self) -> str:
+        raise RuntimeError("no description")
+
+
+class Unmade(JobError):
+    def __init__(self) -> None:
+        pass
+
+
+class EvilHeaders(NotFound):
+    def get_headers(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("no headers")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EvilText(),
+        EvilCode(),
+        EvilDescription(),
+        Unmade(),
+        EvilHeaders(),
+        JobError(409, {"a": {1}}),  # type: ignore[arg-type]
+        JobError(409, None),  # type: ignore[arg-type]
+        JobError(409, "x", kind=object()),  # type: ignore[arg-type]
+        JobError(409, "x", headers={"X": "a\r\nb", "Y": "\u20ac", "Connection": "close", "Z": 1}),  # type: ignore[dict-item]
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_exception_that_fights_back_is_still_answered_in_json(
+    answer_to: Callable[[BaseException], Any], error: BaseException
+) -> None:
+    answer = answer_to(error)
+    assert answer.status_code in (409, 500)
+    assert [type(value) for value in (answer.json["error"], answer.json["type"])] == [str, str]
+    assert not {"X", "Y", "Connection"} & set(answer.headers.keys())
+
+
+def test_the_response_of_an_abort_is_sent_as_it_is(answer_to: Callable[[BaseException], Any]) -> None:
+    response = Response("custom", status=409, headers={"WWW-Authenticate": "Basic"})
+    answer = answer_to(HTTPException(response=response))
+    assert (answer.status_code, answer.text) == (409, "custom")
+    assert answer.headers["WWW-Authenticate"] == "Basic"
+
+
+def test_an_http_exception_that_is_no_error_is_a_500(answer_to: Callable[[BaseException], Any]) -> None:
+    assert answer_to(RequestRedirect("http://elsewhere.example")).status_code == 500
+
+
+def test_a_message_can_forge_neither_line_nor_colour_in_the_log(
+    answer_to: Callable[[BaseException], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer_to(JobError(404, "no\n[2026-01-01] INFO forged \x1b[31m"))
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage() == "/perform answered 404: no\\n[2026-01-01] INFO forged \\x1b[31m"
 
 
 def test_headers_of_an_http_exception_are_kept(answer_to: Callable[[BaseException], Any]) -> None:

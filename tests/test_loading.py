@@ -33,6 +33,7 @@ def failure_of(folder: Path, client_of: ClientOf) -> str:
 def test_the_one_class_with_perform_is_the_job(make_job: MakeJob, client_of: ClientOf) -> None:
     code = """
         import abc, dataclasses, enum
+        from typing import Protocol
         from collections import OrderedDict
         from wsgiref.simple_server import WSGIServer
         from other import Imported
@@ -46,6 +47,18 @@ def test_the_one_class_with_perform_is_the_job(make_job: MakeJob, client_of: Cli
             a: int = 1
 
         class Helper: ...
+
+        @dataclasses.dataclass
+        class Step:
+            def perform(self): ...
+
+        class Performs(Protocol):
+            def perform(self): ...
+
+        class AnswersToAnyName(type):
+            def __getattr__(cls, name): return lambda: None
+
+        class Odd(metaclass=AnswersToAnyName): ...
 
         class Base(abc.ABC):
             @abc.abstractmethod
@@ -108,6 +121,69 @@ def test_a_missing_entry_file_is_named_with_its_field(make_job: MakeJob, client_
     error = failure_of(folder, client_of)
     assert "job.yaml: jobtype_extra.entrypoint_path" in error
     assert "'job.py'" in error
+
+
+def test_a_misspelt_entry_file_is_suggested(make_job: MakeJob, client_of: ClientOf) -> None:
+    folder = make_job("", entry="jbo.py")
+    (folder / "jbo.py").rename(folder / "job.py")
+    assert "did you mean 'job.py'?" in failure_of(folder, client_of)
+
+
+def test_a_class_that_asks_for_arguments_is_told_so(
+    make_job: MakeJob, client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = "class Job:\n    def __init__(self, path): ...\n    def perform(self): ...\n"
+    error = failure_of(make_job(code), client_of)
+    assert "class Job: the job is made without arguments" in error
+    assert "'path'" in error
+    assert "Traceback" not in caplog.text
+
+
+def test_a_named_class_that_is_no_job_is_told_so(make_job: MakeJob, client_of: ClientOf) -> None:
+    folder = make_job("class J: ...\n", extra={"entrypoint_class": "J"})
+    assert "class J: expected a `perform` method" in failure_of(folder, client_of)
+
+
+def test_documentation_that_cannot_be_read_stops_no_start(job_of: Callable[..., JobClient]) -> None:
+    head = """
+class Evil:
+    def __repr__(self): raise RuntimeError
+    def __eq__(self, other): raise RuntimeError
+    def __hash__(self): raise RuntimeError
+    def __str__(self): raise RuntimeError
+
+class EvilError(Exception):
+    def __str__(self): raise SystemExit
+
+HOLDS_ITSELF = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+"""
+    body = """
+def perform(self, a: Evil() = Evil(), b: int = 10**5000, c=HOLDS_ITSELF, d: str = "x" * 10**6) -> Evil():
+    return 1
+def docs_input_example(self): raise EvilError
+@property
+def metrics(self): raise EvilError
+"""
+    client = job_of(body, head=head)
+    assert client.perform().json == 1
+    shown = {item["name"]: item["default_value"] for item in client.get("/parameters").json}
+    assert shown["a"] == "<Evil>"
+    assert client.get("/openapi.json").status_code == 200
+
+
+def test_a_sample_of_numpy_is_a_warning(
+    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("numpy")
+    body = "def perform(self): return 1\ndef docs_input_example(self): return numpy.array([1, 2])"
+    assert job_of(body, head="import numpy").perform().json == 1
+    assert "expected a dict, found ndarray" in caplog.text
+
+
+def test_a_class_that_refuses_attributes_is_served(job_of: Callable[..., JobClient]) -> None:
+    body = "def __setattr__(self, name, value): raise ValueError(name)\ndef perform(self): return 1"
+    assert job_of(body).perform().json == 1
 
 
 def test_a_decorator_without_wraps_is_a_warning(
@@ -374,7 +450,8 @@ def test_a_broken_sample_is_a_warning_and_the_job_is_served_without_it(
     job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture, sample: str, told: str
 ) -> None:
     client = job_of(
-        f"def perform(self, x: float, note: str = ''): return x\ndef docs_input_example(self): return {sample}"
+        "def perform(self, x: float, note: str = ''): return x\n"
+        f"def docs_input_example(self): return {sample}"
     )
     assert told in caplog.text
     assert "class Job: docs_input_example" in caplog.text

@@ -33,6 +33,19 @@ class Reporting:
         return self.report
 
 
+class Evil:
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+    def __float__(self) -> float:
+        raise SystemExit(1)
+
+
+class EvilError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+
 def samples_of(page: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for family in parse_text(page):
@@ -170,6 +183,11 @@ def test_the_jobs_own_metrics_are_gauges(page_with: Callable[[Any], str]) -> Non
         [{"name": "request_duration", "value": 1}],
         [{"name": "process_open_fds", "value": 1}],
         [{"name": "a", "value": 1}, {"name": "a", "value": 2}],
+        [{"name": "pyjob_job_metrics_errors_total", "value": 1}],
+        [{"name": "a", "value": 1, "description": Evil()}],
+        [{"name": "a", "value": Evil()}],
+        [{"name": "a", "value": 1, "labels": {"b": Evil()}}],
+        EvilError(),
     ],
 )
 def test_a_wrong_report_is_counted_and_logged_and_breaks_nothing(
@@ -198,6 +216,11 @@ def test_the_same_fault_is_logged_once(client_of: ClientOf, caplog: pytest.LogCa
 def test_generators_and_none_are_fine(page_with: Callable[[Any], str]) -> None:
     assert samples_of(page_with(None))["pyjob_job_metrics_errors_total"] == 0
     assert samples_of(page_with({"name": f"m{n}", "value": n} for n in range(3)))["m2"] == 2
+
+
+def test_text_that_utf8_cannot_carry_is_replaced(page_with: Callable[[Any], str]) -> None:
+    page = page_with([{"name": "a", "value": 1, "description": "\ud800", "labels": {"b": "\udc80"}}])
+    assert 'a{b="?"} 1.0' in page
 
 
 def test_label_values_are_escaped(page_with: Callable[[Any], str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -193,6 +194,55 @@ def test_long_values_are_cut_in_errors(typed: JobClient) -> None:
 
 def test_the_name_of_self_is_no_argument_even_with_open_keywords(anything: JobClient) -> None:
     assert "unexpected argument: self" in error_of(anything.post("/perform", json={"self": 1}), 400)
+
+
+def test_self_is_no_argument_behind_a_decorator_either(job_of: Callable[..., JobClient]) -> None:
+    head = """
+import functools
+def deco(f):
+    @functools.wraps(f)
+    def inner(*args, **kwargs): return f(*args, **kwargs)
+    return inner
+"""
+    client = job_of("@deco\ndef perform(self, **fields): return fields", head=head)
+    assert "unexpected argument: self" in error_of(client.post("/perform", json={"self": 1}), 400)
+
+
+@pytest.mark.parametrize(
+    "perform", ["functools.partial(add, 5)", "Adder()", "staticmethod(functools.partial(add, 5))"]
+)
+def test_annotations_of_partials_and_callable_objects_are_checked(
+    job_of: Callable[..., JobClient], perform: str
+) -> None:
+    head = """
+from __future__ import annotations
+import functools
+def add(a: int, b: int): return b
+class Adder:
+    def __call__(self, b: int): return b
+"""
+    client = job_of(f"perform = {perform}", head=head)
+    assert client.perform(b=2).json == 2
+    assert "b: expected int" in error_of(client.perform(b="x"), 400)
+
+
+def test_flags_and_enums_with_a_look_up_of_their_own_are_not_checked(
+    job_of: Callable[..., JobClient],
+) -> None:
+    head = """
+import enum
+class Permission(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+class Loose(enum.Enum):
+    A = "a"
+    @classmethod
+    def _missing_(cls, value): return cls.A
+"""
+    client = job_of(
+        "def perform(self, p: Permission, l: Loose): return [Permission(p).name, Loose(l)]", head=head
+    )
+    assert client.perform(p=3, l="x").json == ["READ|WRITE", "a"]
 
 
 def test_any_other_name_reaches_open_keywords(anything: JobClient) -> None:

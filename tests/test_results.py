@@ -115,6 +115,7 @@ def result_of(client_of: ClientOf) -> Callable[[Any], Any]:
         ({1: "a", None: "b", 2.5: "d"}, {"1": "a", "null": "b", "2.5": "d"}),
         ({Color.RED: 1, uuid.UUID(int=1): 2}, {"red": 1, "00000000-0000-0000-0000-000000000001": 2}),
         ({datetime.date(2026, 1, 2): float("nan")}, {"2026-01-02": None}),
+        ({float("nan"): 1, True: Color.RED, 2.5: 3, None: 4}, {"null": 4, "true": "red", "2.5": 3}),
     ],
 )
 def test_a_result_is_sent_as_json(result_of: Callable[[Any], Any], value: Any, expected: Any) -> None:
@@ -135,6 +136,8 @@ def test_a_result_is_sent_as_json(result_of: Callable[[Any], Any], value: Any, e
         ([(item for item in [1])], "result[0]: object of type generator"),
         ({(1, 2): 3}, "result: key of type tuple"),
         ({"n": 10**5000}, "result.n: integer with too many digits"),
+        ({10**5000: 1}, "result (key): integer with too many digits"),
+        ({"k" * 100_000: object()}, "...: object of type object"),
     ],
 )
 def test_what_cannot_be_encoded_is_a_500_that_names_the_path(

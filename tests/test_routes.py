@@ -90,6 +90,11 @@ def test_the_home_page_is_the_authors_choice(client_of: ClientOf, mount: str) ->
     assert client.get("/").headers["Location"] == f"{mount}/api/v1/parameters"
 
 
+def test_a_home_page_in_any_script_is_quoted(client_of: ClientOf, mount: str) -> None:
+    client = client_of(Adder, manifest={"jobtype_extra": {"home_page": "/€ x?a=b#c"}})
+    assert client.get("/").headers["Location"] == f"{mount}/%E2%82%AC%20x?a=b#c"
+
+
 def test_a_prefix_that_a_proxy_strips_comes_back_in_links_once(client_of: ClientOf, mount: str) -> None:
     client = client_of(Adder, prefix="/ml/")
     expected = f"/ml{mount}"

@@ -132,10 +132,13 @@ def test_a_faulty_manifest_is_an_error_before_listening_with_call_and_on_live_wi
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
     assert ended.returncode != 0
     assert "jobtype_extra.max_concurrency" in ended.stderr
-    with started(COMMANDS["waitress-serve"], cwd=folder) as server:
+    environment = {"JOB_NAME": "expected", "JOB_DEPLOYMENT_TIMESTAMP": "1700000000"}
+    with started(COMMANDS["waitress-serve"], cwd=folder, env=environment) as server:
         server.wait_until("/live", 500)
         assert "jobtype_extra.max_concurrency" in ask(server, "GET", "/live")[2]["error"]
         assert ask(server, "GET", "/ready")[0] == 500
+        assert ask(server, "GET", "/health")[2]["job_name"] == "expected"
+        assert ask(server, "GET", "/live")[2]["deployment_timestamp"] == 1700000000
         assert ask(server, "GET", "/metrics")[0] == 200
         assert ask(server, "POST", "/perform")[0] == 503
 
@@ -146,6 +149,19 @@ def test_a_signal_ends_pyjob_run_with_status_0(number: signal.Signals) -> None:
         server.wait_until("/ready", 200)
         server.process.send_signal(number)
         assert server.process.wait(20) == 0
+
+
+def test_head_of_an_error_leaves_a_kept_connection_in_step() -> None:
+    with started(pyjob_run(SUPERSMART)) as server:
+        server.wait_until("/ready", 200)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            for path in ("/nope", "/perform", "/a//b", "/live"):
+                connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.sendall(b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    statuses = [part.split(b" ", 1)[0] for part in answers.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"404", b"405", b"400", b"200", b"200"]
+    assert b'"error"' not in answers
 
 
 def test_fail_fast_ends_with_status_1_and_tells_why(make_job: MakeJob) -> None:
@@ -201,21 +217,21 @@ def test_a_port_in_use_is_one_clear_line() -> None:
         command[command.index("--port") + 1] = str(taken.getsockname()[1])
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
-    assert "cannot listen on 127.0.0.1" in ended.stderr
+    assert "cannot listen on http://127.0.0.1" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
 def test_serve_serves_a_class_at_hand(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import logging, pyjob\n"
+        "import pyjob\n"
         "class Adder:\n"
         "    def perform(self, x: float, y: float): return x + y\n"
         "if __name__ == '__main__':\n"
-        "    logging.basicConfig(level=logging.INFO)\n"
         "    pyjob.serve(Adder, port=0)\n"
     )
     with started([sys.executable, str(script)]) as server:
         server.wait_until("/ready", 200)
         assert ask(server, "POST", "/perform", b'{"x": 1, "y": 2}')[2] == 3
+        assert "job adder 0.0.1 is ready" in server.output
         assert server.stop() == 0

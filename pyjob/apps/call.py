@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyjob.context import JobContext, RequestContext
-from pyjob.errors import JobError
+from pyjob.errors import JobError, one_line
 from pyjob.job.job import Await, Endpoint
 from pyjob.metrics import EndpointMetrics
+from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.payload import read_payload
-from pyjob.wire.response import failure_response, http_status, message_of
 from pyjob.wire.result import PLAIN_TYPES, result_response
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ class CallRoom:
             arguments = read_payload(environ, self._max_body_size)
             self._check(arguments)
         except JobError as error:
-            response: WSGIApplication = failure_response(error)
+            response: WSGIApplication = failure_of(error).answer()
         else:
             response = self._answer(arguments, environ, began)
         if self._access_log:
             return self._logged(response, environ, start_response, began)
         return response(environ, start_response)
 
-    def call(self, arguments: dict[str, Any], environ: WSGIEnvironment) -> object:
+    def call(self, arguments: dict[str, Any], environ: WSGIEnvironment) -> Any:
         """Run the endpoint in process: the same checks, context and metrics, its result as it is.
 
         Raises `PayloadError` for wrong arguments, and whatever the job raises.
@@ -74,8 +74,9 @@ class CallRoom:
         try:
             return self._counted(arguments, environ, began, result_response)
         except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
-            self._tell(error)
-            return failure_response(error)
+            failure = failure_of(error)
+            self._tell(failure, error)
+            return failure.answer()
 
     def _counted(
         self,
@@ -102,13 +103,13 @@ class CallRoom:
             context.request.reset(request)
             self._metrics.finish(time.perf_counter() - began, failed=failed)
 
-    def _tell(self, error: BaseException) -> None:
-        status = http_status(error)
-        if status is not None and status < 500:
+    def _tell(self, failure: Failure, error: BaseException) -> None:
+        message = one_line(failure.message)
+        if failure.status < 500 and not isinstance(error, ValueError):
             # The job answered on purpose: one line, no traceback.
-            logger.warning("%s answered %d: %s", self._path, status, message_of(error))
+            logger.warning("%s answered %d: %s", self._path, failure.status, message)
         else:
-            logger.error("%s failed: %s", self._path, message_of(error), exc_info=error)
+            logger.error("%s failed: %s", self._path, message, exc_info=error)
 
     def _logged(
         self,
@@ -117,10 +118,11 @@ class CallRoom:
         start_response: StartResponse,
         began: float,
     ) -> Iterable[bytes]:
+        body = response(environ, start_response)
         milliseconds = (time.perf_counter() - began) * 1000
         status = getattr(response, "status", "")[:3]
         access_logger.info("%s %s %s %.1f ms", environ["REQUEST_METHOD"], self._path, status, milliseconds)
-        return response(environ, start_response)
+        return body
 
 
 def _as_it_is(result: object) -> object:

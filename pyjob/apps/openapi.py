@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from pyjob.dispatcher import PREFIX, quoted
 from pyjob.job.job import Endpoint, Job
 from pyjob.job.schema import SchemaBuilder
 from pyjob.job.signature import NOTHING
-from pyjob.wire.response import json_response
+from pyjob.wire.response import bytes_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -29,11 +30,13 @@ class OpenApiRoom:
     """Serves ``document`` with `servers` as the caller reached it."""
 
     def __init__(self, document: Document) -> None:
-        self._document = document
+        # Encoded once, and left open for the one member that depends on the request.
+        self._open = json.dumps(document).encode().removesuffix(b"}")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        servers = [{"url": quoted(environ[PREFIX]) or "/"}]
-        return json_response(200, {**self._document, "servers": servers})(environ, start_response)
+        servers = json.dumps([{"url": quoted(environ[PREFIX]) or "/"}]).encode()
+        body = b'%s, "servers": %s}' % (self._open, servers)
+        return bytes_response(200, "application/json", body)(environ, start_response)
 
 
 def openapi_document(job: Job, *, name: str, version: str) -> Document:
@@ -90,7 +93,7 @@ def _operation(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
 def _success(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
     returns = endpoint.signature.returns
     description = endpoint.docstring.returns or "The result"
-    if returns in (bytes, bytearray, memoryview):
+    if any(returns is kind for kind in (bytes, bytearray, memoryview)):
         return {"description": description, "content": {"application/octet-stream": {}}}
     schema = {} if returns is NOTHING else builder.result(returns)
     return {"description": description, "content": {"application/json": {"schema": schema}}}

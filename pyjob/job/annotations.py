@@ -190,17 +190,25 @@ def compile_check(annotation: Any, *, _open: tuple[object, ...] = ()) -> Check |
     if scalar is not None:
         return scalar
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        if is_open_enum(annotation):
+            return None
         return _one_of(tuple(member.value for member in annotation), annotation)
     origin, arguments = typing.get_origin(annotation) or annotation, typing.get_args(annotation)
-    if origin is typing.Literal:
+    if origin is typing.Literal and arguments:
         return _one_of(tuple(a.value if isinstance(a, enum.Enum) else a for a in arguments))
     if origin is list:
         return ListOf(compile_check(arguments[0], _open=_open) if arguments else None)
     if origin is dict:
         return DictOf(compile_check(arguments[1], _open=_open) if arguments else None)
-    if origin in (typing.Union, types.UnionType):
+    if origin in (typing.Union, types.UnionType) and arguments:
         return _any_of(tuple(compile_check(argument, _open=_open) for argument in arguments))
     return None
+
+
+def is_open_enum(annotation: type[enum.Enum]) -> bool:
+    """Whether more values than its members' stand for a member: flags, and enums that look further."""
+    own_look_up = getattr(annotation._missing_, "__func__", None) is not enum.Enum._missing_.__func__  # type: ignore[attr-defined]
+    return issubclass(annotation, enum.Flag) or own_look_up
 
 
 def plain_type(annotation: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import inspect
 from types import ModuleType
@@ -28,10 +29,10 @@ def find_entry_class(module: ModuleType, wanted: str | None, file: str) -> type:
     if wanted:
         return _named_class(module, wanted, file)
     own = [value for value in vars(module).values() if _is_candidate(value, module)]
-    performing = [cls for cls in own if callable(getattr(cls, "perform", None))]
+    performing = [cls for cls in own if _has(cls, "perform")]
     if performing:
         return _only(performing, "a `perform` method", file)
-    helpful = [cls for cls in own if any(callable(getattr(cls, name, None)) for name in OPTIONAL_METHODS)]
+    helpful = [cls for cls in own if any(_has(cls, name) for name in OPTIONAL_METHODS)]
     if helpful:
         return _only(helpful, "a method of a job", file)
     classes = ", ".join(cls.__name__ for cls in own)
@@ -56,17 +57,26 @@ def _named_class(module: ModuleType, wanted: str, file: str) -> type:
 
 
 def _is_candidate(value: object, module: ModuleType) -> bool:
-    """Classes made in this file, but for those that cannot be a job: enums and abstract ones."""
+    """Classes made in this file, but for those that cannot be a job: enums, protocols, abstract ones."""
     return (
         isinstance(value, type)
         and value.__module__ == module.__name__
         and not issubclass(value, enum.Enum)
         and not inspect.isabstract(value)
+        and not vars(value).get("_is_protocol", False)
     )
+
+
+def _has(cls: type, method: str) -> bool:
+    # By its own and its bases' namespaces: a metaclass may answer to any name.
+    found = [vars(base)[method] for base in cls.__mro__ if method in vars(base)]
+    return bool(found) and (callable(found[0]) or isinstance(found[0], classmethod))
 
 
 def _only(candidates: list[type], what: str, file: str) -> type:
     unique = list(dict.fromkeys(candidates))
+    # A dataclass is a helper, unless it is all there is.
+    unique = [cls for cls in unique if not dataclasses.is_dataclass(cls)] or unique
     if len(unique) == 1:
         return unique[0]
     names = ", ".join(cls.__name__ for cls in unique)

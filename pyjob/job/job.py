@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyjob.errors import EntryPointError, PayloadError
+from pyjob.errors import EntryPointError, message_of
 from pyjob.job.docstring import Docstring, parse_docstring
+from pyjob.job.entry import OPTIONAL_METHODS
 from pyjob.job.signature import Signature, read_signature
 
 Await = Callable[[Awaitable[Any]], Any]
@@ -60,16 +61,24 @@ class _Reader:
             if self._method(name) is not None:
                 self.warnings.append(f"{self.place}: {name} is not served by this version of pyjob")
         perform = self._method("perform")
+        if perform is None and not any(self._method(n) is not None for n in OPTIONAL_METHODS):
+            raise EntryPointError(
+                f"{self.place}: expected a `perform` method, found none: define `def perform(self, ...)`"
+            )
         endpoints = () if perform is None else (self._endpoint("/perform", perform),)
         return Job(
             docstring=parse_docstring(type(self.instance).__doc__),
             endpoints=endpoints,
             metrics=self._awaited(self._method("metrics")),
-            warnings=tuple(self.warnings),
+            warnings=tuple(dict.fromkeys(self.warnings)),
         )
 
     def _method(self, name: str) -> Callable[..., Any] | None:
-        method = getattr(self.instance, name, None)
+        try:
+            method = getattr(self.instance, name, None)
+        except Exception as error:  # noqa: BLE001  a property of the author's
+            self.warnings.append(f"{self.place}: {name} cannot be read: {message_of(error)}")
+            return None
         if method is not None and not callable(method):
             self.warnings.append(f"{self.place}: {name} is no method and is ignored")
             return None
@@ -106,14 +115,14 @@ class _Reader:
         samples = self._call_sample_method("docs_input_examples")
         if isinstance(samples, Mapping) and (path in samples or path.lstrip("/") in samples):
             method, sample = "docs_input_examples", samples.get(path, samples.get(path.lstrip("/")))
-        elif samples and not isinstance(samples, Mapping):
+        elif samples is not None and not isinstance(samples, Mapping):
             self._warn_of_sample("docs_input_examples", f"expected a dict, found {type(samples).__name__}")
             return None
         elif path == "/perform":
             method, sample = "docs_input_example", self._call_sample_method("docs_input_example")
         else:
             return None
-        if sample is None or sample == {}:
+        if sample is None or (isinstance(sample, dict) and not sample):
             return None
         return self._checked_sample(f"{method}, sample of {path}", sample, signature)
 
@@ -124,7 +133,7 @@ class _Reader:
         try:
             return method()
         except BaseException as error:  # noqa: BLE001  a sample is documentation: it never stops a start
-            self._warn_of_sample(name, f"it raised {type(error).__name__}: {error}")
+            self._warn_of_sample(name, f"it raised {type(error).__name__}: {message_of(error)}")
             return None
 
     def _checked_sample(self, name: str, sample: object, signature: Signature) -> dict[str, Any] | None:
@@ -137,8 +146,8 @@ class _Reader:
                 raise ValueError(f"it is {len(text)} bytes of JSON, at most {LONGEST_SAMPLE} are shown")
             payload: dict[str, Any] = json.loads(text)
             signature.check(payload)
-        except (TypeError, ValueError, RecursionError, PayloadError) as error:
-            self._warn_of_sample(name, str(error))
+        except Exception as error:  # noqa: BLE001  whatever is in it
+            self._warn_of_sample(name, message_of(error))
             return None
         return payload
 

@@ -5,8 +5,10 @@ Working directory, ``os.environ`` and ``sys.path`` are changed here, under one l
 
 from __future__ import annotations
 
+import difflib
 import importlib.machinery
 import importlib.util
+import inspect
 import os
 import shlex
 import sys
@@ -19,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from pyjob.errors import EntryPointError, PyjobError
+from pyjob.errors import EntryPointError, PyjobError, message_of
 from pyjob.job.entry import find_entry_class
 from pyjob.job.neighbours import EntryLoader, loaded_jobs, refuse_conflicts
 from pyjob.manifest import Manifest
@@ -68,18 +70,32 @@ def load_entry_class(manifest: Manifest) -> type:
     if not entry.is_file():
         raise EntryPointError(
             f"{manifest.source}: jobtype_extra.entrypoint_path: expected a file inside {manifest.folder}, "
-            f"found no file {path!r}"
+            f"found no file {path!r}{_near(entry)}"
         )
     module = _import_entry(entry, manifest)
     return find_entry_class(module, manifest.jobtype_extra.entrypoint_class, path)
 
 
+def make_instance(cls: type) -> object:
+    """An instance of the job's class. Raises `EntryPointError` where that needs arguments."""
+    try:
+        inspect.signature(cls).bind()
+    except TypeError as error:
+        raise EntryPointError(
+            f"class {cls.__name__}: the job is made without arguments, but __init__ asks for more: {error}"
+        ) from None
+    except ValueError:  # no signature to read: making it will tell
+        pass
+    return cls()
+
+
 def describe_failure(error: BaseException, manifest: Manifest) -> str:
     """One line for `/live` (SPEC 4.2): ``message, cause=Type, traceback=file:line, ...``."""
-    message = " ".join(_text(error).split())
+    message = " ".join(message_of(error).split())
     requirements = manifest.jobtype_extra.requirements_path
     if isinstance(error, ImportError) and requirements:
-        command = f"pip install -r {shlex.quote(str(manifest.folder / requirements))}"
+        file = os.path.normpath(manifest.folder / requirements)
+        command = f"pip install -r {shlex.quote(file)}"
         message = f"{message}; install what the job requires: {command}"
     places = _places(error, manifest.folder)
     traced = f", traceback={', '.join(places)}" if places else ""
@@ -128,16 +144,15 @@ def _is_free(name: str, manifest: Manifest) -> bool:
     return all(Path(place).resolve().is_relative_to(manifest.folder.resolve()) for place in places)
 
 
+def _near(entry: Path) -> str:
+    names = [file.name for file in entry.parent.glob("*.py")] if entry.parent.is_dir() else []
+    near = difflib.get_close_matches(entry.name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
 def _put_on_path(folder: str, *, first: bool) -> None:
     if folder not in sys.path:
         sys.path.insert(0 if first else len(sys.path), folder)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error) or type(error).__name__
-    except Exception:  # noqa: BLE001  the author's __str__
-        return type(error).__name__
 
 
 def _places(error: BaseException, folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import json
 import pathlib
 import types
 import typing
@@ -18,7 +19,7 @@ from collections import abc
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pyjob.job.annotations import plain_type
+from pyjob.job.annotations import is_open_enum, plain_type
 from pyjob.job.signature import NOTHING, Parameter, Signature
 
 JsonSchema = dict[str, Any]
@@ -66,11 +67,11 @@ class SchemaBuilder:
 
     def result(self, annotation: Any) -> JsonSchema:
         """The schema of a result: NaN and infinities are sent as null (SPEC 4.5)."""
-        schema: JsonSchema = _with_null_numbers(self.schema(annotation))
+        schema: JsonSchema = _with_null_numbers(self._known(annotation))
         return schema
 
     def _property(self, parameter: Parameter, description: str | None) -> JsonSchema:
-        schema = {} if parameter.annotation is NOTHING else dict(self.schema(parameter.annotation))
+        schema = {} if parameter.annotation is NOTHING else dict(self._known(parameter.annotation))
         if parameter.default is None and schema:
             schema = nullable(schema)
         if description:
@@ -79,14 +80,22 @@ class SchemaBuilder:
             schema["default"] = parameter.default
         return schema
 
+    def _known(self, annotation: Any) -> JsonSchema:
+        try:
+            return self.schema(annotation)
+        except Exception:  # noqa: BLE001  annotations are the author's objects, and docs stop no start
+            return {}
+
     def schema(self, annotation: Any) -> JsonSchema:
-        """The schema of one annotation; never raises, ``{}`` where nothing is known."""
+        """The schema of one annotation, ``{}`` where nothing is known."""
         annotation = plain_type(annotation)
         if annotation is Any or annotation is object or isinstance(annotation, str):
             return {}
         if hasattr(annotation, "__value__"):
             return self._component(annotation, lambda: self.schema(annotation.__value__))
         if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+            if is_open_enum(annotation):
+                return {"type": "integer"} if issubclass(annotation, enum.Flag) else {}
             return self._component(annotation, lambda: one_of([member.value for member in annotation]))
         plain = plain_schema(annotation)
         return plain if plain is not None else self._compound(annotation)
@@ -189,13 +198,10 @@ def _with_null_numbers(schema: Any) -> Any:
 
 def is_plain_json(value: object) -> bool:
     """Whether ``value`` can stand in a JSON document as it is."""
-    if isinstance(value, float):
-        return value - value == 0  # neither NaN nor infinite
-    if isinstance(value, list):
-        return all(map(is_plain_json, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and all(map(is_plain_json, value.values()))
-    return value is None or isinstance(value, (str, int, bool))
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except Exception:  # noqa: BLE001  defaults are the author's objects
+        return False
 
 
 def _hints(annotation: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from pyjob.errors import EntryPointError, PayloadError
 from pyjob.job.annotations import Check, compile_check, first_problems, optional
 
 NOTHING = inspect.Parameter.empty
+LONGEST_DEFAULT = 1000
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class Parameter:
         """The check of its values, null included where the default is None (SPEC 4.3)."""
         if self.annotation is NOTHING:
             return None
-        check = compile_check(self.annotation)
+        try:
+            check = compile_check(self.annotation)
+        except Exception:  # noqa: BLE001  the author's objects: what cannot be read is not checked
+            return None
         if check is not None and self.default is None:
             return optional(check)
         return check
@@ -40,9 +45,21 @@ class Parameter:
         """As `/parameters` shows it (SPEC 4.1): a class's name, ``str()`` of a generic, None without."""
         if self.annotation is NOTHING:
             return None
-        if isinstance(self.annotation, type) and not typing.get_args(self.annotation):
-            return self.annotation.__name__
-        return str(self.annotation)
+        try:
+            if isinstance(self.annotation, type) and not typing.get_args(self.annotation):
+                return self.annotation.__name__
+            return str(self.annotation)
+        except Exception:  # noqa: BLE001  the author's __str__
+            return type(self.annotation).__name__
+
+
+def shown_default(default: object) -> str:
+    """The repr of a default that is not JSON, cut where it is very long."""
+    try:
+        text = repr(default)
+    except Exception:  # noqa: BLE001  the author's __repr__
+        return f"<{type(default).__name__}>"
+    return text if len(text) <= LONGEST_DEFAULT else f"{text[:LONGEST_DEFAULT]}..."
 
 
 class Signature:
@@ -68,7 +85,6 @@ class Signature:
         self.warnings = warnings
         self._reserved = reserved
         self._names = frozenset(parameter.name for parameter in parameters)
-        self._required = frozenset(parameter.name for parameter in parameters if parameter.required)
         checks = [(p.name, p.check()) for p in parameters] if check_types else []
         self._checks = tuple((name, check.accepts, check) for name, check in checks if check is not None)
 
@@ -88,7 +104,7 @@ class Signature:
             problems.append(_naming("missing", missing))
         unexpected = names & self._reserved if self.open else names - self._names
         if unexpected:
-            problems.append(_naming("unexpected", sorted(unexpected)))
+            problems.append(_naming("unexpected", sorted(map(str, unexpected))))
         if problems:
             expected = ", ".join(p.name if p.required else f"{p.name} (optional)" for p in self.parameters)
             problems.append(f"expected: {expected or 'none'}")
@@ -151,7 +167,7 @@ def _check_kinds(
 
 def _resolved_annotations(method: Callable[..., object]) -> dict[str, Any]:
     """Annotations with strings resolved, each on its own: one unknown name does not lose the others."""
-    function = inspect.unwrap(method)
+    function = _function_of(method)
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:  # noqa: BLE001  resolving runs the author's expressions
@@ -167,13 +183,25 @@ def _resolved_annotations(method: Callable[..., object]) -> dict[str, Any]:
     return resolved
 
 
+def _function_of(method: Callable[..., object]) -> Callable[..., object]:
+    """The function that has the annotations: behind wrappers, partials and callable objects."""
+    function = inspect.unwrap(method)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    call: Callable[..., object] = inspect.unwrap(type(function).__call__)
+    return call
+
+
 def _bound_names(method: Callable[..., object]) -> frozenset[str]:
     """Names that a caller must not send to a method with ``**kwargs``: Python fills them (``self``)."""
     function = getattr(method, "__func__", None)
-    code = getattr(function, "__code__", None)
-    if code is None or not code.co_argcount or code.co_posonlyargcount:
+    if function is None:
         return frozenset()
-    return frozenset(code.co_varnames[:1])
+    codes = [getattr(f, "__code__", None) for f in (function, inspect.unwrap(function))]
+    bound = [c.co_varnames[0] for c in codes if c and c.co_argcount and not c.co_posonlyargcount]
+    return frozenset(bound)
 
 
 def _naming(fault: str, names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -15,17 +16,14 @@ from waitress.server import create_server
 
 from pyjob.app import create
 from pyjob.application import Application
-from pyjob.errors import PyjobError
+from pyjob.errors import AddressError
+from pyjob.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104  a service is there to be reached; the docs say so
 DEFAULT_PORT = 7000
 DEFAULT_THREADS = 8
-
-
-class AddressError(PyjobError):
-    """The address cannot be listened on."""
 
 
 def serve(
@@ -38,8 +36,11 @@ def serve(
 ) -> None:
     """Serve a class or an instance at hand until interrupted: a notebook, ``if __name__ == "__main__"``.
 
-    By the same rules as a job in a folder (SPEC 10.6). Raises `ManifestError` and `AddressError`.
+    By the same rules as a job in a folder (SPEC 10.6); logging is set up where nobody has done so.
+    Raises `ManifestError` and `AddressError`.
     """
+    if not logging.getLogger().handlers:
+        set_up_logging(os.environ.get("LOG_LEVEL") or "info")
     serve_application(create(job, manifest=manifest), host=host, port=port, threads=threads)
 
 
@@ -60,8 +61,10 @@ def serve_application(
     try:
         server = create_server(application, **where, **_options(application, threads))
     except (OSError, ValueError) as error:
-        place = unix_socket or f"{host}:{port}"
-        raise AddressError(f"cannot listen on {place}: {error}; choose another with --port") from error
+        place = unix_socket or _url(host, port)
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        remedy = "; choose another port" if taken else ""
+        raise AddressError(f"cannot listen on {place}: {error}{remedy}") from error
     try:
         _announce(application, server, unix_socket)
         # waitress ends its loop at SystemExit; a signal may also come just before or after the loop.

@@ -90,8 +90,8 @@ def decode_object(body: bytes) -> dict[str, Any]:
     try:
         value = (CAREFUL_DECODER if _perhaps_infinite(body) else DECODER).decode(text)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise PayloadError(f"the payload is not valid JSON: {error.msg} at {place}") from None
+        fault = f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
+        raise PayloadError(f"the payload is not valid JSON: {fault}") from None
     except RecursionError:
         raise PayloadError("the payload is nested too deeply") from None
     except ValueError:  # Python's bound on the digits of an integer

@@ -22,15 +22,12 @@ from typing import Any
 
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from pyjob.errors import PyjobError
+from pyjob.errors import ResultError, message_of
 from pyjob.wire.response import JSON_HEADER, Response, bytes_response
 
 DEEPEST = 200
+LONGEST_PATH = 200
 PLAIN_TYPES = frozenset({dict, list, str, int, float, bool, type(None)})
-
-
-class ResultError(PyjobError):
-    """A result that cannot be encoded; the message names the path inside it."""
 
 
 def result_response(result: object) -> Response | WerkzeugResponse:
@@ -54,7 +51,16 @@ def encode(value: object) -> bytes:
     except UnicodeEncodeError:  # a lone surrogate: legal in JSON when escaped
         return ASCII_ENCODER.encode(value).encode()
     except Exception:  # noqa: BLE001  whatever it is, the walk finds its place
-        return ASCII_ENCODER.encode(simplify(value, "result")).encode()
+        return ASCII_ENCODER.encode(_simplified(value)).encode()
+
+
+def _simplified(value: object) -> object:
+    try:
+        return simplify(value, "result")
+    except ResultError:
+        raise
+    except Exception as error:
+        raise ResultError(f"result: object of type {type(value).__name__}: {message_of(error)}") from error
 
 
 class NotPlainError(TypeError):
@@ -121,7 +127,7 @@ def _array(value: Any) -> object:
 def simplify(value: object, path: str, depth: int = 0) -> object:
     """``value`` rebuilt from plain JSON types: NaN and infinities are None, keys are text."""
     if depth > DEEPEST:
-        raise ResultError(f"{path[:200]}...: nested too deeply, or holds itself")
+        raise _fault(path, "nested too deeply, or holds itself")
     if value is None or isinstance(value, (bool, str)):
         # Not str(): that of an Enum with text as its mixin is its name.
         return str.__str__(value) if isinstance(value, str) else value
@@ -130,36 +136,41 @@ def simplify(value: object, path: str, depth: int = 0) -> object:
     if isinstance(value, int):
         return _written(value, path)
     if isinstance(value, dict):
-        return {_key(key, path): simplify(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+        names = [(_name(key, path), item) for key, item in value.items()]
+        return {name: simplify(item, f"{path}.{name}", depth + 1) for name, item in names}
     if isinstance(value, (list, tuple)):
         return [simplify(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     return simplify(_plain_at(value, path), path, depth + 1)
 
 
 def _plain_at(value: object, path: str) -> object:
+    what = f"object of type {type(value).__name__}"
     try:
         return plain(value)
     except NotPlainError:
-        raise ResultError(f"{path}: object of type {type(value).__name__} cannot be sent as JSON") from None
+        raise _fault(path, f"{what} cannot be sent as JSON") from None
     except Exception as error:
-        raise ResultError(f"{path}: object of type {type(value).__name__}: {error}") from error
+        raise _fault(path, f"{what}: {message_of(error)}") from error
 
 
 def _written(value: int, path: str) -> int:
     try:
         int.__repr__(value)
     except ValueError:
-        raise ResultError(f"{path}: integer with too many digits") from None
+        raise _fault(path, "integer with too many digits") from None
     return int(value)
 
 
-def _key(key: object, path: str) -> str | int | bool | None:
-    if key is None or isinstance(key, (bool, int)):
-        return key
+def _name(key: object, path: str) -> str:
+    """A key as the name of a member: text as it is, anything else as JSON writes it."""
     simpler = simplify(key, f"{path} (key)")
     if isinstance(simpler, (dict, list)):
-        raise ResultError(f"{path}: key of type {type(key).__name__}")
-    return str(simpler)
+        raise _fault(path, f"key of type {type(key).__name__} cannot be a name in JSON")
+    return simpler if isinstance(simpler, str) else json.dumps(simpler)
+
+
+def _fault(path: str, what: str) -> ResultError:
+    return ResultError(f"{path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + '...'}: {what}")
 
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)

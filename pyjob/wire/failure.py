@@ -1,0 +1,101 @@
+"""What to answer to an exception (SPEC 4.4).
+
+An exception is the author's object: its attributes, and even its text, may raise. It is read once, here,
+and reading it never fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+
+from pyjob.errors import JobError, message_of
+from pyjob.wire.response import error_response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+Headers = tuple[tuple[str, str], ...]
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
+# The answer has its own body, and the connection belongs to the server (RFC 9110, 7.6.1).
+NOT_THE_JOBS = frozenset(
+    (
+        *("content-type", "content-length", "connection", "keep-alive"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception as an answer; ``response`` where the exception brought one of its own."""
+
+    status: int
+    message: str
+    kind: str
+    headers: Headers = ()
+    response: Any = None
+
+    def answer(self) -> WSGIApplication:
+        if self.response is not None:
+            application: WSGIApplication = self.response
+            return application
+        return error_response(self.status, self.message, self.kind, self.headers)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The status that ``error`` carries, from 400 to 599; 400 for a ValueError, else 500. Never raises."""
+    kind = type(error).__name__
+    if not isinstance(error, Exception):  # SystemExit has a `code`, but no status
+        return Failure(500, message_of(error), kind)
+    try:
+        return _read(error, kind)
+    except BaseException:  # noqa: BLE001  the author's properties
+        return Failure(500, kind, kind)
+
+
+def _read(error: Exception, kind: str) -> Failure:
+    if isinstance(error, JobError):
+        status = _valid(getattr(error, "status", None)) or 500
+        message = getattr(error, "message", None)
+        headers = _safe_headers(dict(getattr(error, "headers", None) or {}).items())
+        text = message_of(error) if message is None else str(message)
+        return Failure(status, text, str(getattr(error, "kind", "") or kind), headers)
+    if isinstance(error, HTTPException) and callable(error.response):
+        return Failure(error.response.status_code, _description(error), kind, response=error.response)
+    status = _valid(getattr(error, "status_code", None)) or _valid(getattr(error, "code", None)) or 0
+    if not status:
+        return Failure(400 if isinstance(error, ValueError) else 500, message_of(error), kind)
+    # What the exception would send beside its page: Allow, Retry-After, WWW-Authenticate, ...
+    headers = _safe_headers(error.get_headers()) if isinstance(error, HTTPException) else ()
+    return Failure(status, _description(error), kind, headers)
+
+
+def _valid(status: object) -> int | None:
+    if isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599:
+        return int(status)
+    return None
+
+
+def _description(error: BaseException) -> str:
+    for name in ("description", "detail", "message"):
+        text = getattr(error, name, None)
+        if isinstance(text, str) and text:
+            return text
+    return message_of(error)
+
+
+def _safe_headers(headers: Iterable[tuple[object, object]]) -> Headers:
+    """Those of ``headers`` that a server can send and that are the job's to choose."""
+    texts = ((str(name), str(value)) for name, value in headers)
+    return tuple(
+        (name, value)
+        for name, value in texts
+        if HEADER_NAME.match(name) and HEADER_VALUE.match(value) and name.lower() not in NOT_THE_JOBS
+    )
