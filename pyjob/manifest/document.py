@@ -41,12 +41,12 @@ def decode(data: bytes, source: str) -> str:
     Raises :class:`ManifestError` when it is too large or not UTF-8.
     """
     if len(data) > LARGEST:
-        raise _refused(source, f"at most {LARGEST} bytes", "more")
+        raise refused(source, f"at most {LARGEST} bytes", "more")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _refused(source, "UTF-8 text", f"the byte 0x{data[error.start]:02x} in line {line}") from None
+        raise refused(source, "UTF-8 text", f"the byte 0x{data[error.start]:02x} in line {line}") from None
 
 
 def parse(text: str, source: str) -> Document:
@@ -55,22 +55,22 @@ def parse(text: str, source: str) -> Document:
     Raises :class:`ManifestError` with one problem when there is no such mapping in it.
     """
     if len(text) > LARGEST:
-        raise _refused(source, f"at most {LARGEST} bytes", "more")
+        raise refused(source, f"at most {LARGEST} bytes", "more")
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         census = _Census()
         if node is None:
-            raise _refused(source, "a mapping of fields to values", "an empty document")
+            raise refused(source, "a mapping of fields to values", "an empty document")
         if census.take(node, "") > _MOST_VALUES:
-            raise _refused(source, f"at most {_MOST_VALUES} values", "aliases that expand to more")
+            raise refused(source, f"at most {_MOST_VALUES} values", "aliases that expand to more")
         value: object = loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise _refused(source, "valid YAML", _syntax_fault(error, text)) from None
+        raise refused(source, "valid YAML", _syntax_fault(error, text)) from None
     except RecursionError:
-        raise _refused(source, "a few levels of nesting", "too many") from None
+        raise refused(source, "a few levels of nesting", "too many") from None
     if not isinstance(value, dict):
-        raise _refused(source, "a mapping of fields to values", found(value))
+        raise refused(source, "a mapping of fields to values", found(value))
     return Document(source, value, tuple(census.repeated))
 
 
@@ -205,5 +205,6 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> str:
     return f"a fault in line {mark.line + 1}, column {mark.column + 1}: {what}{hint}"
 
 
-def _refused(source: str, expected: str, what: str) -> ManifestError:
+def refused(source: str, expected: str, what: str) -> ManifestError:
+    """The error of a document that cannot be used at all."""
     return ManifestError(source, [Problem("", expected, what)])

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pyjob.errors import ManifestError, Problem
-from pyjob.manifest.document import LARGEST, Document, decode, found, parse
+from pyjob.manifest.document import LARGEST, Document, decode, found, parse, refused
 from pyjob.manifest.manifest import Manifest, Missing, read, valid_name
 
 VARIABLE = "JOB_MANIFEST_YAML"
@@ -32,7 +31,7 @@ def find_manifest(
     if stat.S_ISDIR(mode):
         chosen = _choose(target, environ if path is None else {}, cwd, manifest)
         if chosen is None:
-            raise _refused(
+            raise refused(
                 shown,
                 f"a {FILE_NAME} (put one into this folder, or serve a single file with `pyjob run FILE.py`)",
                 "nothing",
@@ -40,10 +39,10 @@ def find_manifest(
         return chosen.read(target)
     if target.suffix == ".py":
         if not stat.S_ISREG(mode):
-            raise _refused(shown, "a file", _kind(mode))
+            raise refused(shown, "a file", _kind(mode))
         return _of_entry_file(target, shown, _choose(target.parent, environ, cwd, manifest))
     if manifest is not None:
-        raise _refused(shown, "a folder or a .py file beside the manifest that is given", "another manifest")
+        raise refused(shown, "a folder or a .py file beside the manifest that is given", "another manifest")
     return _of_file(target, cwd).read(target.parent)
 
 
@@ -55,7 +54,7 @@ def manifest_of(document: Mapping[str, object] | None, *, name: str, folder: Pat
     source = "manifest"
     values: object = {} if document is None else document
     if not isinstance(values, Mapping):
-        raise _refused(source, "a mapping of fields to values", found(values))
+        raise refused(source, "a mapping of fields to values", found(values))
     return read(
         Document(source, values), folder=folder.resolve(), missing=Missing.DEFAULT, name=valid_name(name)
     )
@@ -118,21 +117,21 @@ def _of_file(file: Path, cwd: Path) -> _Chosen:
 def _bytes(file: Path, source: str) -> bytes:
     mode = _mode(file, source)
     if not stat.S_ISREG(mode):  # opening a FIFO would wait for its writer
-        raise _refused(source, "a file", _kind(mode))
+        raise refused(source, "a file", _kind(mode))
     try:
         with file.open("rb") as stream:
             return stream.read(LARGEST + 1)
     except OSError as error:
-        raise _refused(source, "a file that can be read", _reason(error, file)) from None
+        raise refused(source, "a file that can be read", _reason(error, file)) from None
 
 
 def _mode(path: Path, source: str) -> int:
     try:
         return path.stat().st_mode
     except OSError as error:
-        raise _refused(source, "an existing file or folder", _reason(error, path)) from None
+        raise refused(source, "an existing file or folder", _reason(error, path)) from None
     except ValueError:
-        raise _refused(source, "a path", "what cannot be one") from None
+        raise refused(source, "a path", "what cannot be one") from None
 
 
 def _is_there(file: Path, cwd: Path) -> bool:
@@ -142,7 +141,7 @@ def _is_there(file: Path, cwd: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _refused(_shown(file, cwd), "a file that can be read", _reason(error, file)) from None
+        raise refused(_shown(file, cwd), "a file that can be read", _reason(error, file)) from None
     return True
 
 
@@ -170,7 +169,3 @@ def _shown(path: Path, cwd: Path) -> str:
     """Name a path as the caller knows it: relative where it was given so."""
     text = str(path.relative_to(cwd) if path != cwd and path.is_relative_to(cwd) else path)
     return text if text.isprintable() else found(text)
-
-
-def _refused(source: str, expected: str, what: str) -> ManifestError:
-    return ManifestError(source, [Problem("", expected, what)])
