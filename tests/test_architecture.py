@@ -122,13 +122,15 @@ def test_every_public_name_exists_and_is_sorted() -> None:
 def test_importing_pyjob_has_no_side_effects() -> None:
     code = """
 import logging, os, signal, sys, threading, warnings
+modules = set(sys.modules)
 before = (os.getcwd(), dict(os.environ), sys.path.copy(), signal.getsignal(signal.SIGTERM))
 import pyjob, pyjob.cli
 after = (os.getcwd(), dict(os.environ), sys.path.copy(), signal.getsignal(signal.SIGTERM))
 assert before == after
 assert threading.active_count() == 1
 assert not logging.getLogger().handlers
-heavy = {"asyncio", "sqlite3", "numpy", "pandas", "unittest", "multiprocessing"} & set(sys.modules)
+new = set(sys.modules) - modules
+heavy = new & {"asyncio", "sqlite3", "numpy", "pandas", "unittest", "multiprocessing"}
 assert not heavy, heavy
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

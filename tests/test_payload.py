@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from werkzeug.test import Client
 
+from pyjob import PayloadError
 from tests.conftest import ClientOf, JobClient
 
 
@@ -181,6 +183,65 @@ def test_values_that_fit_are_passed_on_as_they_came(typed: JobClient, arguments:
     sent = json.dumps(arguments)
     received = {key: answer.json[key] for key in arguments}
     assert json.dumps(received) == sent
+
+
+class Unit(enum.Enum):
+    METRE = "m"
+    FOOT = "ft"
+
+
+class Nested:
+    def perform(
+        self,
+        maybe: list[float] | None = None,
+        either: int | dict[str, int] = 0,
+        table: dict[str, list[int]] | None = None,
+        mode: Literal["fast", 1, True] = "fast",
+        unit: Unit = Unit.METRE,
+        raw: Literal[b"x"] | bytes | None = None,
+    ) -> str:
+        return "fine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"maybe": [1, "x"]}, 'maybe[1]: expected float, got "x"'),
+        ({"maybe": "x"}, 'maybe: expected list or null, got "x"'),
+        ({"either": {"a": "x"}}, 'either.a: expected int, got "x"'),
+        ({"either": "x"}, 'either: expected int or dict, got "x"'),
+        ({"table": {"a": [1], "b": [2, None]}}, "table.b[1]: expected int, got null"),
+        ({"table": {"k" * 1000: 1}}, "...: expected list, got 1"),
+        ({"mode": 2}, 'mode: expected one of "fast", 1, true, got 2'),
+        ({"mode": False}, "got false"),
+        ({"unit": "METRE"}, 'unit: expected one of "m", "ft", got "METRE"'),
+        ({"unit": ["m"]}, "got a list"),
+        ({"maybe": 10**60}, "got 1000"),
+        ({"maybe": 10**70}, "got a huge integer"),
+    ],
+)
+def test_the_path_leads_into_whatever_is_nested(
+    client_of: ClientOf, arguments: dict[str, Any], told: str
+) -> None:
+    assert told in error_of(client_of(Nested).perform(**arguments), 400)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"maybe": None, "either": {"a": 1}, "table": {}, "mode": True, "unit": "ft", "raw": 7},
+        {"maybe": [], "either": 1.0, "mode": 1.0},
+    ],
+)
+def test_nested_values_that_fit_are_let_through(client_of: ClientOf, arguments: dict[str, Any]) -> None:
+    assert client_of(Nested).perform(**arguments).json == "fine"
+
+
+def test_members_and_tuples_are_fine_in_process(client_of: ClientOf) -> None:
+    application = client_of(Nested).application
+    assert application.call("/perform", {"unit": Unit.FOOT, "maybe": (1, 2.5)}) == "fine"
+    with pytest.raises(PayloadError, match="got an object of type object"):
+        application.call("/perform", {"unit": object()})
 
 
 def test_a_faulty_list_names_ten_faults_and_no_more(typed: JobClient) -> None:

@@ -71,6 +71,7 @@ def serve_application(
         with suppress(SystemExit), _signals_end_the_server():
             _start(application, fail_fast=fail_fast)
             server.run()
+        logger.info("job %s %s: stopped", application.manifest.name, application.manifest.version)
     finally:
         server.close()
     return 1 if fail_fast and application.state.status == "failed" else 0
