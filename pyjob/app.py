@@ -15,7 +15,8 @@ from pyjob.application import Application
 from pyjob.apps.metrics import MetricsRoom
 from pyjob.apps.probes import ProbesRoom
 from pyjob.dispatcher import Dispatcher
-from pyjob.errors import PyjobError
+from pyjob.errors import EntryPointError, PyjobError
+from pyjob.job.entry import offers_a_job
 from pyjob.job.loader import Surroundings, load_entry_class, make_instance
 from pyjob.logs import set_up_logging
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
@@ -72,7 +73,8 @@ def create(
     directory is the job's folder while it loads ("load", the default for a folder), for good (True)
     or never (False, the default for a class).
 
-    Raises `ManifestError` for a faulty manifest, TypeError and ValueError for options that make no sense.
+    Raises `ManifestError` for a faulty manifest, `EntryPointError` for a class that is no job, TypeError
+    and ValueError for options that make no sense.
     """
     if start_response is not None:
         return _OWN_APPLICATION(source, start_response)
@@ -147,6 +149,12 @@ def _of_class(
     settings: Settings | None,
     prefix: str,
 ) -> Application:
+    if not offers_a_job(source):
+        what = repr(source)
+        raise EntryPointError(
+            "expected a class or an instance with a `perform` method, or the path of a job, found "
+            + (what if len(what) <= 100 else f"an object of type {type(source).__name__}")
+        )
     cls = source if isinstance(source, type) else type(source)
     manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
     surroundings = Surroundings(chdir=chdir, environment=manifest.runtime_env)

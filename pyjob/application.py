@@ -94,9 +94,9 @@ class Application:
         if self._begin():
             self._load_or_fail()  # in this thread, which may itself be loading another job
         self._wait_until_ready()
-        short = path.removeprefix(CALLS)
+        short = f"/{path.removeprefix(CALLS).lstrip('/')}"
         if short not in self._calls:
-            raise JobError(404, f"there is no endpoint {path}")
+            raise JobError(404, f"there is no endpoint {path}, only {', '.join(self._calls) or 'none'}")
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": f"{CALLS}{short}", "SCRIPT_NAME": ""}
         return self._calls[short].call(dict(arguments or {}), environ)
 
@@ -114,8 +114,7 @@ class Application:
                 return False
             self._started = True
             waiting = error_response(503, "the job is still loading", headers=RETRY_SOON)
-            page = docs_routes(503, RETRY_SOON)
-            self._answer = self._dispatcher({**page}, otherwise=waiting)
+            self._answer = self._dispatcher(_page_that_waits(RETRY_SOON), otherwise=waiting)
             return True
 
     def _load_or_fail(self) -> BaseException | None:
@@ -128,7 +127,7 @@ class Application:
             # Whatever it is: sys.exit() in a job must not end the server.
             reason = describe_failure(error, self.manifest)
             failed = error_response(503, f"the job failed to start: {reason}")
-            self._answer = self._dispatcher({**docs_routes(503)}, otherwise=failed)
+            self._answer = self._dispatcher(_page_that_waits(), otherwise=failed)
             # The message of a broken rule is enough; anything else wants its traceback.
             broken_rule = isinstance(error, (EntryPointError, ConflictError))
             told = None if broken_rule else error
@@ -202,6 +201,12 @@ def checked_prefix(prefix: str) -> str:
     if prefix and (not prefix.startswith("/") or prefix.startswith("//") or "\\" in prefix):
         raise ValueError(f"prefix: expected a path that starts with one /, found {prefix!r}")
     return prefix.rstrip("/")
+
+
+def _page_that_waits(headers: Iterable[tuple[str, str]] = ()) -> Routes:
+    """The docs page as a 503 that people can read, at the root too: it looks again by itself."""
+    page = docs_routes(503, headers)
+    return {**page, "/": page["/docs"]}
 
 
 def _home(page: str) -> WSGIApplication:

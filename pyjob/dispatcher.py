@@ -128,7 +128,8 @@ def _without_body(room: WSGIApplication) -> WSGIApplication:
 
 def _method_not_allowed(methods: Iterable[str]) -> Response:
     allowed = ", ".join(sorted(methods))
-    return error_response(405, f"only {allowed} is served here", headers=[("Allow", allowed)])
+    how = ": send a JSON object" if allowed == "POST" else ""
+    return error_response(405, f"only {allowed} is served here{how}", headers=[("Allow", allowed)])
 
 
 def _refusal(environ: WSGIEnvironment, answer: WSGIApplication) -> WSGIApplication:

@@ -72,6 +72,44 @@ def test_a_folder_without_a_manifest_says_what_to_do(tmp_path: Path) -> None:
     assert "pyjob run FILE.py" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (["job.yml"], "job.yml: rename it to job.yaml"),
+        (["prices/job.yaml", "slow/job.yaml"], "none here, but in prices, slow"),
+        ([], "found nothing"),
+    ],
+)
+def test_a_manifest_nearby_is_pointed_at(tmp_path: Path, files: list[str], told: str) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    assert told in pyjob_command("run", cwd=tmp_path).stderr
+
+
+def test_what_is_no_manifest_is_told_by_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"\x80")
+    assert "found a .pkl file" in pyjob_command("run", "model.pkl", cwd=tmp_path).stderr
+    ended = pyjob_command("run", cwd=tmp_path, JOB_MANIFEST_YAML="prices/job.yaml")
+    assert "expected the text of a manifest, found a path" in ended.stderr
+
+
+def test_a_misspelt_required_field_below_jobtype_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "name: a\nowner_email: a@b\njobtype: python3:latest\njobtype_extra:\n  entrypoint: job.py\n"
+    )
+    ended = pyjob_command("run", cwd=tmp_path)
+    assert "jobtype_extra.entrypoint: " in ended.stderr
+    assert "did you mean jobtype_extra.entrypoint_path?" in ended.stderr
+
+
+def test_an_unknown_option_shows_the_usage_of_its_command() -> None:
+    ended = pyjob_command("run", "--prot=7001")
+    assert ended.returncode == 2
+    assert "usage: pyjob run" in ended.stderr
+    assert "unrecognized arguments: --prot=7001" in ended.stderr
+
+
 def test_a_port_in_the_environment_that_is_no_number_is_named(make_job: MakeJob) -> None:
     folder = make_job("class Job:\n    def perform(self): ...\n")
     ended = pyjob_command("run", str(folder), PORT="http")

@@ -223,12 +223,12 @@ def test_a_class_and_an_instance_at_hand_are_served_by_the_same_rules(client_of:
 
 def test_a_faulty_manifest_at_hand_is_refused(client_of: ClientOf) -> None:
     with pytest.raises(pyjob.ManifestError, match="replicas"):
-        client_of(object, manifest={"replicas": 0})
+        client_of(type("Job", (), {"perform": print}), manifest={"replicas": 0})
 
 
 def test_a_class_that_is_no_job_is_refused(client_of: ClientOf) -> None:
     for nothing in (type("Empty", (), {}), 5, len, b"/folder"):
-        with pytest.raises(pyjob.EntryPointError, match="expected a `perform` method"):
+        with pytest.raises(pyjob.EntryPointError, match="a `perform` method, or the path of a job"):
             client_of(nothing)
 
 

@@ -96,6 +96,9 @@ def test_a_class_without_perform_but_with_other_methods_has_no_perform_endpoint(
     [
         ("x = 1", {}, ["job.py", "`perform`", "no class"]),
         ("class Helper: ...", {}, ["job.py", "`perform`", "Helper"]),
+        ("class A:\n  def preform(self): ...", {}, ["job.py", "class A", "'preform'", "misspelt"]),
+        ("def perform(x): ...\nclass A: ...", {}, ["job.py", "function `perform` outside"]),
+        ("class A:\n  def perform(): ...", {}, ["job.py", "class A", "perform", "no `self`"]),
         (
             "class A:\n  def perform(self): ...\nclass B:\n  def perform(self): ...",
             {},
@@ -121,6 +124,36 @@ def test_a_missing_entry_file_is_named_with_its_field(make_job: MakeJob, client_
     error = failure_of(folder, client_of)
     assert "job.yaml: jobtype_extra.entrypoint_path" in error
     assert "'job.py'" in error
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("def perform(x): ...", "its first parameter is 'x'"),
+        ("def perform(self, x: 'flaot', y: 'float'): ...", "the annotation 'flaot' of x cannot be resolved"),
+    ],
+)
+def test_what_is_probably_a_slip_is_a_warning(
+    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture, body: str, told: str
+) -> None:
+    job_of(body)
+    assert told in caplog.text
+    assert caplog.text.count("job.py: class Job: method perform") == 1
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "def perform(self): ...",
+        "@classmethod\ndef perform(cls, x): ...",
+        "@staticmethod\ndef perform(x): ...",
+    ],
+)
+def test_no_slip_is_suspected_where_there_is_none(
+    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    job_of(method)
+    assert "first parameter" not in caplog.text
 
 
 def test_a_misspelt_entry_file_is_suggested(make_job: MakeJob, client_of: ClientOf) -> None:
@@ -296,13 +329,13 @@ def test_probes_answer_and_the_rest_is_503_while_the_job_loads(
     assert (client.get("/ready").status_code, client.get("/ready").json) == (500, {"ready": False})
     assert client.get("/health").json["status"] == "fail"
     assert client.get("/metrics").status_code == 200
-    for answer in (client.perform(), client.get("/openapi.json"), client.get("/unknown"), client.get("/")):
+    for answer in (client.perform(), client.get("/openapi.json"), client.get("/unknown")):
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) >= 1
         assert set(answer.json) == {"error", "type"}
-    page = client.get("/docs")
-    assert (page.status_code, page.headers["Retry-After"]) == (503, "1")
-    assert page.mimetype == "text/html"
+    for page in (client.get("/docs"), client.get("/")):
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "1")
+        assert page.mimetype == "text/html"
     leave.set()
     assert client.application.state.wait(20) == "ready"
     assert client.get("/docs").status_code == 200

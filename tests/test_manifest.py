@@ -151,8 +151,8 @@ replicas: 51
 runtime_env: {A: 1}
 public_endpoints: [/ok, /, 3]
 """) == [
-        'job.yaml: name: expected at most 63 letters, digits, "-", "_" and ".", with a letter or digit at '
-        "both ends, found the boolean false (so YAML reads yes, no, on and off): quote it",
+        'job.yaml: name: expected at most 63 letters, digits, "-", "_" and ".", a letter or digit at '
+        "both ends (house-price), found the boolean false (so YAML reads yes, no, on and off): quote it",
         "job.yaml: version: expected a semantic version, such as 1.2.3, found the number 1.1: quote it",
         "job.yaml: jobtype_extra.entrypoint_path: expected the path of a file inside the job's folder, "
         'relative to it, found "/etc/passwd"',

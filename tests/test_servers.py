@@ -75,6 +75,8 @@ def test_every_server_gives_the_same_answers(served: Server) -> None:
     assert ask(served, "POST", "/pub/job/supersmart/latest/perform", product)[::2] == (200, 100)
     assert ask(served, "POST", "/perform", b'{"x": 20}')[0] == 400
     assert ask(served, "POST", "/perform", b"{", Content_Type="application/xml")[0] == 415
+    status, headers, _ = ask(served, "POST", "/perform", b"[]", Content_Type="text/plain")
+    assert (status, headers["Content-Type"]) == (415, "application/json")
     assert ask(served, "GET", "/perform")[0] == 405
     assert ask(served, "GET", "/nothing")[0] == 404
     assert ask(served, "GET", "/live")[2] == {"live": True, "deployment_timestamp": None}

@@ -54,8 +54,8 @@ class CallRoom:
         try:
             arguments = read_payload(environ, self._max_body_size)
             self._check(arguments)
-        except JobError as error:
-            response: WSGIApplication = failure_of(error).answer()
+        except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
+            response: WSGIApplication = self._refused(error)
         else:
             response = self._answer(arguments, environ, began)
         if self._access_log:
@@ -69,6 +69,12 @@ class CallRoom:
         """
         self._check(arguments)
         return self._counted(arguments, environ, time.perf_counter(), _as_it_is)
+
+    def _refused(self, error: Exception) -> WSGIApplication:
+        failure = failure_of(error)
+        if not isinstance(error, JobError):
+            self._tell(failure, error)
+        return failure.answer()
 
     def _answer(self, arguments: dict[str, Any], environ: WSGIEnvironment, began: float) -> WSGIApplication:
         try:

@@ -36,7 +36,7 @@ def add_to(commands: Commands) -> None:
         nargs="?",
         type=Path,
         metavar="PATH",
-        help="the job's folder, its job.yaml or a Python file (default: JOB_MANIFEST_YAML, else this folder)",
+        help="the job's folder, its job.yaml or a Python file (default: this folder)",
     )
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="use this manifest")
     parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default: %(default)s)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import enum
 import inspect
 from types import ModuleType
@@ -20,6 +21,11 @@ OPTIONAL_METHODS = (
 )
 
 
+def offers_a_job(candidate: object) -> bool:
+    """Whether a class or an instance at hand has any method that makes it a job."""
+    return any(callable(getattr(candidate, name, None)) for name in ("perform", *OPTIONAL_METHODS))
+
+
 def find_entry_class(module: ModuleType, wanted: str | None, file: str) -> type:
     """The entry point class of ``module``; ``file`` is its name in messages.
 
@@ -35,12 +41,23 @@ def find_entry_class(module: ModuleType, wanted: str | None, file: str) -> type:
     helpful = [cls for cls in own if any(_has(cls, name) for name in OPTIONAL_METHODS)]
     if helpful:
         return _only(helpful, "a method of a job", file)
-    classes = ", ".join(cls.__name__ for cls in own)
-    found = f"classes without it: {classes}" if classes else "no class"
-    raise EntryPointError(
-        f"{file}: expected a class with a `perform` method, found {found}. "
-        "Define `class JobEntrypoint:` with `def perform(self, ...)`, "
-        "or name an imported class in jobtype_extra.entrypoint_class"
+    raise EntryPointError(f"{file}: expected a class with a `perform` method, found {_instead(module, own)}")
+
+
+def _instead(module: ModuleType, own: list[type]) -> str:
+    """What there is in place of a job, and what to do about it."""
+    for cls in own:
+        near = difflib.get_close_matches("perform", [name.lower() for name in vars(cls)], n=1)
+        if near:
+            return f"class {cls.__name__} with a method {near[0]!r}: is that a misspelt `perform`?"
+    if callable(vars(module).get("perform")):
+        return "a function `perform` outside of any class: indent it into one"
+    if own:
+        names = ", ".join(cls.__name__ for cls in own)
+        return f"only classes without it: {names}. Add `def perform(self, ...)` to one of them"
+    return (
+        "no class. Write one, under any name, with `def perform(self, ...)`, "
+        "or name an imported one in jobtype_extra.entrypoint_class"
     )
 
 

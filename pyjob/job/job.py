@@ -96,10 +96,7 @@ class _Reader:
 
     def _endpoint(self, path: str, handler: Callable[..., Any]) -> Endpoint:
         place = f"{self.place}: method {getattr(handler, '__name__', path)}"
-        try:
-            signature = read_signature(handler, place, check_types=self.check_types)
-        except (TypeError, ValueError) as error:
-            raise EntryPointError(f"{place}: its parameters cannot be read: {error}") from error
+        signature = read_signature(handler, place, check_types=self.check_types)
         self.warnings.extend(signature.warnings)
         sample = self._sample(path, signature)
         return Endpoint(

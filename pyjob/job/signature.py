@@ -123,11 +123,19 @@ def read_signature(method: Callable[..., object], place: str, *, check_types: bo
 
     Raises `EntryPointError` where a caller could not reach a parameter by name (SPEC 1.1).
     """
-    parameters = inspect.signature(method).parameters.values()
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError) as error:
+        forgot = " (it takes no `self`)" if inspect.ismethod(method) else ""
+        raise EntryPointError(f"{place}: its parameters cannot be read{forgot}: {error}") from error
     kinds = {parameter.kind for parameter in parameters}
     annotations = _resolved_annotations(method)
     open_ended = inspect.Parameter.VAR_KEYWORD in kinds
-    warnings = _check_kinds(parameters, place, open_ended=open_ended)
+    warnings = (
+        *_check_kinds(parameters, place, open_ended=open_ended),
+        *_check_self(method, place),
+        *_check_resolved(annotations, place),
+    )
     named = tuple(
         Parameter(parameter.name, annotations.get(parameter.name, parameter.annotation), parameter.default)
         for parameter in parameters
@@ -163,6 +171,27 @@ def _check_kinds(
                 "if a decorator does this, give it functools.wraps",
             )
     return ()
+
+
+def _check_self(method: Callable[..., object], place: str) -> tuple[str, ...]:
+    function = getattr(method, "__func__", None)
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_argcount or isinstance(getattr(method, "__self__", None), type):
+        return ()
+    first = code.co_varnames[0]
+    if first in ("self", "_self", "this", "_", "s"):
+        return ()
+    return (
+        f"{place}: its first parameter is {first!r}, which Python fills with the job: is `self` missing?",
+    )
+
+
+def _check_resolved(annotations: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    return tuple(
+        f"{place}: the annotation {annotation!r} of {name} cannot be resolved, so its values are not checked"
+        for name, annotation in annotations.items()
+        if isinstance(annotation, str) and name != "return"
+    )
 
 
 def _resolved_annotations(method: Callable[..., object]) -> dict[str, Any]:

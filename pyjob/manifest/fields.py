@@ -69,7 +69,7 @@ def text(value: object) -> str:
 
 def name(value: object) -> str:
     """The job's name."""
-    expected = 'at most 63 letters, digits, "-", "_" and ".", with a letter or digit at both ends'
+    expected = 'at most 63 letters, digits, "-", "_" and ".", a letter or digit at both ends (house-price)'
     return _matching(value, _NAME, expected)
 
 

@@ -123,7 +123,9 @@ def read(
     absent = [one for one in reading.missing if not (one.path == _ENTRYPOINT and entrypoint_path)]
     problems = [*reading.problems, *(absent if missing is Missing.ERROR else []), *_resource_problems(values)]
     if problems:
-        raise ManifestError(source, problems)
+        # A field that is missing may stand there under a wrong name.
+        misspelt = [one for one in reading.doubtful if any(field.path in one.found for field in absent)]
+        raise ManifestError(source, [*problems, *misspelt])
     warnings = [*reading.warnings, *_name_warnings(values["name"])]
     if missing is Missing.WARNING:
         warnings += [f"{one.path}: missing" for one in absent]

@@ -34,7 +34,7 @@ def find_manifest(
             raise refused(
                 shown,
                 f"a {FILE_NAME} (put one into this folder, or serve a single file with `pyjob run FILE.py`)",
-                "nothing",
+                _instead(target),
             )
         return chosen.read(target)
     if target.suffix == ".py":
@@ -92,11 +92,25 @@ def _choose(folder: Path, environ: Mapping[str, str], cwd: Path, manifest: Path 
     if text.strip():
         lines = text if "\n" in text else text.replace("\\n", "\n")
         # A newer platform may have written it.
+        if lines.strip().endswith((".yaml", ".yml")) and "\n" not in lines.strip():
+            raise refused(VARIABLE, "the text of a manifest", "a path (name it on the command line instead)")
         return _Chosen(parse(lines, VARIABLE), unknown_fields_warn=True)
     for name in (FILE_NAME, OLD_FILE_NAME):
         if _is_there(folder / name, cwd):
             return _of_file(folder / name, cwd)
     return None
+
+
+def _instead(folder: Path) -> str:
+    """What stands where a manifest was looked for: one under another name, or in a folder below."""
+    for name in ("job.yml", "fatman.yml"):
+        if (folder / name).is_file():
+            return f"{name}: rename it to {FILE_NAME}"
+    try:
+        below = sorted(path.parent.name for path in folder.glob(f"*/{FILE_NAME}"))[:3]
+    except OSError:
+        below = []
+    return f"none here, but in {', '.join(below)}: name that folder" if below else "nothing"
 
 
 def _of_entry_file(file: Path, shown: str, chosen: _Chosen | None) -> Manifest:
@@ -110,6 +124,8 @@ def _of_entry_file(file: Path, shown: str, chosen: _Chosen | None) -> Manifest:
 
 def _of_file(file: Path, cwd: Path) -> _Chosen:
     source = _shown(file, cwd)
+    if file.suffix not in ("", ".yaml", ".yml"):
+        raise refused(source, "a folder, a .yaml or a .py file", f"a {file.suffix} file")
     document = parse(decode(_bytes(file, source), source), source)
     return _Chosen(document, old_name=file.name == OLD_FILE_NAME)
 

@@ -104,6 +104,7 @@ class Reading:
         self.problems = list(document.problems)
         self.warnings: list[str] = []
         self.missing: list[Problem] = []
+        self.doubtful: list[Problem] = []  # no fault by itself, but perhaps the reason of one
         self.values: dict[str, object] = {}
         self._unknown_fields_warn = unknown_fields_warn
         self._unknown = 0
@@ -143,10 +144,12 @@ class Reading:
     def _take_unknown(self, section: str, key: object, path: str) -> None:
         self._unknown += 1
         hint = _suggestion(section, key) if self._unknown <= _MOST_SUGGESTIONS else ""
+        problem = Problem(path, "a known field", f"an unknown one{hint}")
         if self._unknown_fields_warn or section == _OPEN_SECTION:
             self.warnings.append(f"{path}: an unknown field, ignored{hint}")
+            self.doubtful += [problem] if hint else []
         else:
-            self.problems.append(Problem(path, "a known field", f"an unknown one{hint}"))
+            self.problems.append(problem)
 
     def _read(self, row: Row) -> object:
         written = self._written.get((row.section, row.key))

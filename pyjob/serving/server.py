@@ -63,7 +63,7 @@ def serve_application(
     except (OSError, ValueError) as error:
         place = unix_socket or _url(host, port)
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        remedy = "; choose another port" if taken else ""
+        remedy = "; choose another port, or 0 for any that is free" if taken else ""
         raise AddressError(f"cannot listen on {place}: {error}{remedy}") from error
     try:
         _announce(application, server, unix_socket)
@@ -89,7 +89,8 @@ def _options(application: Application, threads: int) -> dict[str, Any]:
         "channel_timeout": 60,
         "clear_untrusted_proxy_headers": True,
         "expose_tracebacks": False,
-        "ident": None,
+        # The Server header, and SERVER_SOFTWARE of the environ, which has to be text (PEP 3333).
+        "ident": "pyjob",
     }
 
 

@@ -71,7 +71,7 @@ def _check_content_type(content_type: str, body: bytes, environ: WSGIEnvironment
         return
     # `curl -d` announces a form whatever it sends, and wsgiref says text/plain where the caller said
     # nothing; an object starts as nothing else does.
-    unsaid = kind == "text/plain" and environ.get("SERVER_SOFTWARE", "").startswith("WSGIServer/")
+    unsaid = kind == "text/plain" and str(environ.get("SERVER_SOFTWARE")).startswith("WSGIServer/")
     if (kind == FORM or unsaid) and body.lstrip()[:1] == b"{":
         return
     raise PayloadError(
