@@ -1,4 +1,4 @@
-"""The composition root: `create` puts a job, its rooms and the dispatcher together (SPEC 9, 10)."""
+"""The composition root: `create` puts a manifest, a way to load and settings together (SPEC 9, 10)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from pyjob.application import Application
-from pyjob.apps.metrics import MetricsRoom
+from pyjob.application import Application, service_routes
 from pyjob.apps.probes import ProbesRoom
 from pyjob.dispatcher import Dispatcher
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import offers_a_job
-from pyjob.job.loader import Surroundings, load_entry_class, make_instance
+from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
 from pyjob.logs import set_up_logging
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
 from pyjob.metrics import CallMetrics, new_registry
-from pyjob.settings import Settings
+from pyjob.settings import Deployment, Settings
 from pyjob.state import State
 from pyjob.wire.response import error_response
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
-
-Chdir = Literal["load"] | bool
 
 
 @overload
@@ -90,8 +86,9 @@ def create(
         )
     elif isinstance(source, (str, os.PathLike)):
         found = find_manifest(Path(source), environ=os.environ, cwd=Path.cwd())
-        application = _of_folder(
+        application = _application(
             found,
+            _maker(found),
             Surroundings(chdir="load" if chdir is None else chdir, environment=found.runtime_env),
             settings=settings,
             prefix=prefix,
@@ -110,7 +107,6 @@ def own_application(
     prefix: str = "",
     settings: Settings | None = None,
     log_level: str | None = None,
-    access_log: bool = True,
     chdir: Chdir = True,
 ) -> Application:
     """The application of a process that is the job's own: of ``path``, or of the current folder.
@@ -121,24 +117,33 @@ def own_application(
     found = find_manifest(path, environ=os.environ, cwd=Path.cwd(), manifest=manifest_file)
     found = with_identity(found, os.environ)
     identity = {"JOB_NAME": found.name, "JOB_VERSION": found.version}
-    environment = {k: v for k, v in identity.items() if not os.environ.get(k)} | dict(found.runtime_env)
-    if settings is None:
-        settings = replace(Settings.from_environment({**os.environ, **environment}), access_log=access_log)
-    set_up_logging(log_level or settings.log_level)
+    environment = identity | dict(found.runtime_env)
+    set_up_logging(log_level or {**os.environ, **environment}.get("LOG_LEVEL") or "info")
     surroundings = Surroundings(chdir=chdir, own_process=True, environment=environment)
-    return _of_folder(found, surroundings, settings=settings, prefix=prefix)
+    return _application(found, _maker(found), surroundings, settings=settings, prefix=prefix)
 
 
-def _of_folder(
-    manifest: Manifest, surroundings: Surroundings, *, settings: Settings | None, prefix: str
+def _application(
+    manifest: Manifest,
+    maker: Callable[[], object],
+    surroundings: Surroundings,
+    *,
+    settings: Settings | None,
+    prefix: str,
 ) -> Application:
     return Application(
         manifest,
-        make_instance=lambda: make_instance(load_entry_class(manifest)),
+        make_instance=maker,
         surroundings=surroundings,
-        settings=settings or Settings.from_environment({**os.environ, **manifest.runtime_env}),
+        settings=settings or Settings(),
+        # The job's variables are in force only once it loads, but the deployment is told of before.
+        deployment=Deployment.from_environment({**os.environ, **surroundings.environment}),
         prefix=prefix,
     )
+
+
+def _maker(manifest: Manifest) -> Callable[[], object]:
+    return lambda: make_instance(load_entry_class(manifest))
 
 
 def _of_class(
@@ -158,13 +163,8 @@ def _of_class(
     cls = source if isinstance(source, type) else type(source)
     manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
     surroundings = Surroundings(chdir=chdir, environment=manifest.runtime_env)
-    return Application(
-        manifest,
-        make_instance=(lambda: make_instance(source)) if isinstance(source, type) else (lambda: source),
-        surroundings=surroundings,
-        settings=settings or Settings.from_environment({**os.environ, **manifest.runtime_env}),
-        prefix=prefix,
-    )
+    maker = (lambda: make_instance(source)) if isinstance(source, type) else (lambda: source)
+    return _application(manifest, maker, surroundings, settings=settings, prefix=prefix)
 
 
 def _folder_of(cls: type) -> Path:
@@ -207,10 +207,9 @@ def _failed_application(error: Exception) -> WSGIApplication:
     state = State()
     state.become_failed(f"{'; '.join(str(error).splitlines())}, cause={type(error).__name__}")
     registry = new_registry(CallMetrics(name, version))
-    settings = Settings.from_environment(os.environ)
-    probes = ProbesRoom(state, settings, name=name, version=version).routes()
+    probes = ProbesRoom(state, Deployment.from_environment(os.environ), name=name, version=version)
     return Dispatcher(
-        {**probes, "/metrics": {"GET": MetricsRoom(registry)}},
+        service_routes(probes, registry),
         otherwise=error_response(503, f"the job failed to start: {state.error}"),
     )
 

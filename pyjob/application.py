@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from prometheus_client import CollectorRegistry
+
 from pyjob.apps.call import CallRoom
 from pyjob.apps.docs import docs_routes
 from pyjob.apps.metrics import MetricsRoom
@@ -15,15 +17,15 @@ from pyjob.apps.openapi import OpenApiRoom, openapi_document
 from pyjob.apps.probes import ProbesRoom
 from pyjob.context import JobContext
 from pyjob.dispatcher import PREFIX, Dispatcher, quoted, quoted_page, redirect
-from pyjob.errors import ConflictError, EntryPointError, JobError, one_line
+from pyjob.errors import ConflictError, EntryPointError, JobError, message_of, one_line
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
-from pyjob.job.loader import Surroundings, describe_failure, entered
+from pyjob.job.loader import IS_LOADING, Surroundings, describe_failure, entered
 from pyjob.job.schema import is_plain_json
 from pyjob.job.signature import Signature, shown_default
 from pyjob.manifest import Manifest, fields_not_in_force
 from pyjob.metrics import CallMetrics, add_job_metrics, new_registry
-from pyjob.settings import Settings
+from pyjob.settings import Deployment, Settings
 from pyjob.state import State
 from pyjob.wire.response import error_response, json_response
 
@@ -52,10 +54,12 @@ class Application:
         make_instance: Callable[[], object],
         surroundings: Surroundings,
         settings: Settings,
+        deployment: Deployment,
         prefix: str = "",
     ) -> None:
         self.manifest = manifest
-        self.settings = settings
+        self._settings = settings
+        self._deployment = deployment
         self.state = State()
         self._make_instance = make_instance
         self._surroundings = surroundings
@@ -79,7 +83,10 @@ class Application:
             threading.Thread(target=self._load_or_fail, name="pyjob-load", daemon=True).start()
 
     def load(self) -> None:
-        """Load in this thread, or wait for the one that does. Raises what the job raises while loading."""
+        """Load in this thread, or wait for the one that does.
+
+        Raises what the job raises while loading; where another thread loads or loaded it, `JobError` (503).
+        """
         error = self._load_or_fail() if self._begin() else None
         if error is not None:
             raise error
@@ -101,6 +108,11 @@ class Application:
         return self._calls[short].call(dict(arguments or {}), environ)
 
     def _wait_until_ready(self) -> None:
+        if self.state.status == "loading" and IS_LOADING.get():
+            raise ConflictError(
+                f"job {self.manifest.name} is being loaded by another thread, which waits for the job that "
+                'asks for it here: create it with load="now"'
+            )
         if self.state.wait() == "failed":
             raise JobError(503, f"the job failed to start: {self.state.error}")
 
@@ -112,9 +124,9 @@ class Application:
         with self._starting:
             if self._started:
                 return False
-            self._started = True
             waiting = error_response(503, "the job is still loading", headers=RETRY_SOON)
             self._answer = self._dispatcher(_page_that_waits(RETRY_SOON), otherwise=waiting)
+            self._started = True
             return True
 
     def _load_or_fail(self) -> BaseException | None:
@@ -125,18 +137,24 @@ class Application:
             self._answer = self._dispatcher(self._job_routes(job))
         except BaseException as error:
             # Whatever it is: sys.exit() in a job must not end the server.
-            reason = describe_failure(error, self.manifest)
+            reason = self._reason(error)
             failed = error_response(503, f"the job failed to start: {reason}")
             self._answer = self._dispatcher(_page_that_waits(), otherwise=failed)
             # The message of a broken rule is enough; anything else wants its traceback.
             broken_rule = isinstance(error, (EntryPointError, ConflictError))
             told = None if broken_rule else error
-            logger.log(logging.ERROR, "%s failed to start: %s", name, one_line(reason), exc_info=told)
+            logger.log(logging.ERROR, "%s failed to start: %s", name, reason, exc_info=told)
             self.state.become_failed(reason)
             return error
         logger.info("%s is ready after %.2f s", name, time.perf_counter() - began)
         self.state.become_ready()
         return None
+
+    def _reason(self, error: BaseException) -> str:
+        try:
+            return one_line(describe_failure(error, self.manifest))
+        except Exception:  # noqa: BLE001  an error of the author's making; loading must end all the same
+            return f"{one_line(message_of(error))}, cause={type(error).__name__}"
 
     def _load_job(self) -> Job:
         with entered(self.manifest, self._surroundings):
@@ -155,10 +173,9 @@ class Application:
         return job
 
     def _dispatcher(self, routes: Routes, otherwise: WSGIApplication | None = None) -> Dispatcher:
-        probes = ProbesRoom(
-            self.state, self.settings, name=self.manifest.name, version=self.manifest.version
-        ).routes()
-        always: Routes = {**probes, "/metrics": {"GET": MetricsRoom(self._registry)}}
+        name, version = self.manifest.name, self.manifest.version
+        probes = ProbesRoom(self.state, self._deployment, name=name, version=version)
+        always = service_routes(probes, self._registry)
         return Dispatcher({**routes, **always}, prefix=self._prefix, otherwise=otherwise)
 
     def _job_routes(self, job: Job) -> Routes:
@@ -171,7 +188,7 @@ class Application:
                 context=self._context,
                 wait_for=self._event_loop.wait_for,
                 max_body_size=self.manifest.jobtype_extra.max_body_size,
-                access_log=self.settings.access_log,
+                access_log=self._settings.access_log,
             )
             self._calls[endpoint.path] = room
             calls[endpoint.path] = {"POST": room}
@@ -201,6 +218,11 @@ def checked_prefix(prefix: str) -> str:
     if prefix and (not prefix.startswith("/") or prefix.startswith("//") or "\\" in prefix):
         raise ValueError(f"prefix: expected a path that starts with one /, found {prefix!r}")
     return prefix.rstrip("/")
+
+
+def service_routes(probes: ProbesRoom, registry: CollectorRegistry) -> Routes:
+    """What answers in every state of a job."""
+    return {**probes.routes(), "/metrics": {"GET": MetricsRoom(registry)}}
 
 
 def _page_that_waits(headers: Iterable[tuple[str, str]] = ()) -> Routes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PREFIX = "pyjob.prefix"
-PLATFORM_PREFIX = re.compile(r"/pub/(?:job|fatman)/[^/]+/[^/]+(?=/|\Z)")
+PLATFORM_PREFIX = re.compile(r"/pub/(?:job|fatman)/[^/]+/[^/]+")
 HOSTILE = re.compile(r"//|/\.{1,2}(?:/|\Z)|\\|\x00")
 LONGEST_COMPARED = 100
 

@@ -60,7 +60,7 @@ class EndpointMetrics:
             calls.last_call = time.time()
 
     def finish(self, seconds: float, *, failed: bool) -> None:
-        """It has ended after ``seconds``; ``failed`` where the job raised."""
+        """It has ended after ``seconds``; ``failed`` where the job raised or its result cannot be sent."""
         with self._calls.lock:
             self.done += 1
             self.seconds += seconds
@@ -79,7 +79,8 @@ class CallMetrics(Collector):
 
     def endpoint(self, path: str) -> EndpointMetrics:
         """The numbers of the endpoint at the short ``path``, there from now on."""
-        return self._endpoints.setdefault(path, EndpointMetrics(self))
+        with self.lock:
+            return self._endpoints.setdefault(path, EndpointMetrics(self))
 
     def collect(self) -> Iterator[Metric]:
         started = CounterMetricFamily("requests_started", "Calls that have been started")

@@ -1,4 +1,4 @@
-"""pyjob's own settings, read from the environment once, after the job's variables are in it."""
+"""What is chosen for an application, and what its environment says of the deployment."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """``access_log``: a line a call; ``port``: as `PORT` has it. The rest is what `/health` tells."""
+    """``access_log``: whether each call gets a line in the log."""
 
     access_log: bool = True
-    log_level: str = "info"
-    port: str | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a platform tells a job of its deployment, for the probes to pass on (SPEC 4.1)."""
+
     git_version: str | None = None
     deployed_by_racetrack_version: str | None = None
     deployment_timestamp: int | str | None = None
     job_type_version: str | None = None
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings that ``environ`` asks for; empty variables count as unset."""
+    def from_environment(cls, environ: Mapping[str, str]) -> Deployment:
+        """As ``environ`` has it; empty variables count as unset."""
         timestamp = environ.get("JOB_DEPLOYMENT_TIMESTAMP") or None
         return cls(
-            log_level=environ.get("LOG_LEVEL") or "info",
-            port=environ.get("PORT") or None,
             git_version=environ.get("GIT_VERSION") or None,
             deployed_by_racetrack_version=environ.get("DEPLOYED_BY_RACETRACK_VERSION") or None,
             deployment_timestamp=int(timestamp) if timestamp and _is_number(timestamp) else timestamp,

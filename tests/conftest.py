@@ -121,9 +121,9 @@ class JobClient:
         self.mount = mount
         self._client = Client(validator(application))
 
-    def open(self, path: str, **options: Any) -> Any:
+    def open(self, path: str, *, streamed: bool = False, **options: Any) -> Any:
         url = f"http://localhost{self.mount}"
-        return self._client.open(path, base_url=url, buffered=True, **options)
+        return self._client.open(path, base_url=url, buffered=not streamed, **options)
 
     def get(self, path: str, **options: Any) -> Any:
         return self.open(path, method="GET", **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyjob
 PACKAGE = Path(pyjob.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 LONGEST_FILE = 300
-MOST_IN_A_FOLDER = 10
+MOST_IN_A_FOLDER = 9
 
 # Who may import whom: a row only rows below it, and its own. A folder counts as one row; `_root` is the
 # package's face.
@@ -114,7 +113,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def test_every_public_name_exists_and_is_sorted() -> None:
-    assert sorted(pyjob.__all__) == sorted(set(pyjob.__all__))
+    assert pyjob.__all__ == sorted(set(pyjob.__all__))
     for name in pyjob.__all__:
         assert getattr(pyjob, name) is not None
 
@@ -140,10 +139,3 @@ assert not heavy, heavy
 def test_every_module_says_what_it_is_for() -> None:
     for file in FILES:
         assert ast.get_docstring(ast.parse(file.read_text())), file
-
-
-def test_every_module_can_be_imported_alone() -> None:
-    for file in FILES:
-        if file.stem != "__main__":
-            parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
-            importlib.import_module(".".join(parts).removesuffix(".__init__"))

@@ -95,6 +95,17 @@ def test_contexts_of_concurrent_requests_never_mix(client_of: ClientOf) -> None:
         assert list(answers) == [[name, name] for name in names]
 
 
+def test_a_failed_call_leaves_no_context_behind(client_of: ClientOf) -> None:
+    class Job:
+        def perform(self) -> None:
+            raise RuntimeError
+
+    job = Job()
+    client_of(job).perform()
+    with pytest.raises(LookupError):
+        job.request_context.get()  # type: ignore[attr-defined]
+
+
 def test_async_methods_are_awaited(job_of: Callable[..., JobClient]) -> None:
     client = job_of(
         """

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 import pyjob
-from tests.conftest import ClientOf, JobClient, MakeJob
+from tests.conftest import ClientOf, MakeJob
 
 NAMED = """
     import logging
@@ -242,6 +241,31 @@ def test_options_that_make_no_sense_are_refused(make_job: MakeJob) -> None:
         pyjob.create(folder, chdir="never")  # type: ignore[call-overload]
 
 
+def test_a_job_that_waits_for_one_that_waits_for_it_is_told_so(make_job: MakeJob) -> None:
+    code = "class Inner:\n    def perform(self): return 1\n"
+    inner = pyjob.create(make_job(code, name="inner", entry="inner_entry.py"))
+
+    class Outer:
+        def __init__(self) -> None:
+            inner.start()  # in another thread, which waits for this one to end
+            inner.call("/perform")
+
+        def perform(self) -> None: ...
+
+    with pytest.raises(pyjob.ConflictError, match="inner is being loaded by another thread"):
+        pyjob.create(Outer, load="now")
+    assert inner.call("/perform") == 1
+
+
+def test_settings_leave_what_the_environment_says(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_VERSION", "abc")
+    job = type("Job", (), {"perform": lambda self: None})
+    client = client_of(job, settings=pyjob.Settings(access_log=False))
+    assert client.get("/health").json["git_version"] == "abc"
+
+
 def test_load_after_a_failed_start_raises(make_job: MakeJob) -> None:
     application = pyjob.create(make_job("1/0"))
     application.start()
@@ -253,11 +277,3 @@ def test_the_same_folder_can_be_served_twice(make_job: MakeJob) -> None:
     folder = make_job("class Job:\n    def perform(self): return __name__\n", entry="twice.py")
     first, second = (pyjob.create(folder, load="now") for _ in range(2))
     assert first.call("/perform") == second.call("/perform") == "twice"
-
-
-def test_an_error_of_one_call_does_not_leak_the_context(job_of: Callable[..., JobClient]) -> None:
-    client = job_of("def perform(self): raise RuntimeError")
-    client.perform()
-    context = client.application._context
-    with pytest.raises(LookupError):
-        context.request.get()

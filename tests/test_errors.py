@@ -75,6 +75,8 @@ def answer_to(client_of: ClientOf) -> Callable[[BaseException], Any]:
         (Teapot(), 418, "short and stout", "Teapot"),
         (LikeStarlette(), 409, "already there", "LikeStarlette"),
         (OddCode("seventeen"), 500, "seventeen", "OddCode"),
+        (JobError(True, "no status"), 500, "no status", "JobError"),
+        (JobError(600, "no status"), 500, "no status", "JobError"),
     ],
 )
 def test_an_exception_becomes_a_json_error_with_its_status(
@@ -97,6 +99,12 @@ class EvilCode(Exception):
     @property
     def code(self) -> int:
         raise RuntimeError("no code")
+
+
+class EvilStatus(Exception):
+    @property
+    def status_code(self) -> int:
+        raise SystemExit(1)
 
 
 class EvilDescription(Exception):
@@ -122,6 +130,7 @@ class EvilHeaders(NotFound):
     [
         EvilText(),
         EvilCode(),
+        EvilStatus(),
         EvilDescription(),
         Unmade(),
         EvilHeaders(),

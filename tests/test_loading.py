@@ -293,6 +293,36 @@ def test_runtime_env_is_set_before_the_entry_file_is_imported(make_job: MakeJob,
     assert client_of(make_job(code, fields=fields)).perform().json == "animals"
 
 
+def test_a_class_at_hand_stays_in_the_working_directory(client_of: ClientOf) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.made_in = str(Path.cwd())
+
+        def perform(self) -> str:
+            return self.made_in
+
+    assert client_of(Job).perform().json == str(Path.cwd())
+
+
+def test_jobs_load_one_after_the_other_each_in_its_own_folder(make_job: MakeJob) -> None:
+    code = """
+        import os, threading
+        BEFORE = os.getcwd()
+        threading.Event().wait(0.05)  # long enough for another load to get in between, were it let
+        AFTER = os.getcwd()
+        class Job:
+            def perform(self): return [BEFORE, AFTER]
+    """
+    folders = [make_job(code, name=f"job{number}", entry=f"entry{number}.py") for number in range(4)]
+    before = Path.cwd()
+    applications = [pyjob.create(folder) for folder in folders]
+    for application in applications:
+        application.start()
+    for folder, application in zip(folders, applications, strict=True):
+        assert application.call("/perform") == [str(folder), str(folder)]
+    assert Path.cwd() == before
+
+
 @pytest.mark.parametrize("chdir", ["load", True, False])
 def test_the_working_directory_is_the_jobs_as_long_as_asked(
     make_job: MakeJob, client_of: ClientOf, chdir: Any
@@ -399,6 +429,7 @@ def test_live_tells_the_cause_and_the_place_in_the_jobs_own_file(
         ("def f(): f()\nf()\n", ["cause=RecursionError", "job.py:1"]),
         ("class E(Exception):\n  def __str__(self): raise E\nraise E\n", ["cause=E", "job.py:3"]),
         ("\x00", ["cause=SyntaxError"]),
+        ("raise SyntaxError('odd', (1, 2, 3, 'text'))\n", ["odd", "cause=SyntaxError", "job.py:1"]),
         ("1/0", ["division by zero, cause=ZeroDivisionError, traceback=job.py:1"]),
     ],
 )
@@ -502,6 +533,8 @@ def test_a_broken_sample_is_a_warning_and_the_job_is_served_without_it(
         "def docs_input_examples(self): return {'perform': {'x': 1}}\n"
         "def docs_input_example(self): return {'x': 2}",
         "def docs_input_examples(self): return {}\ndef docs_input_example(self): return {'x': 1}",
+        "def docs_input_examples(self): return {'/perform': None}\n"
+        "def docs_input_example(self): return {'x': 1}",
         "def docs_input_examples(self): return None\ndef docs_input_example(self): return {'x': 1}",
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from pyjob.metrics import CallMetrics
 from tests.conftest import ClientOf, JobClient
 
 
@@ -122,6 +124,36 @@ def test_the_buckets_are_those_of_the_contract(client_of: ClientOf) -> None:
     assert [float(bound) for bound in bounds] == [*map(float, expected), float("inf")]
 
 
+def test_a_duration_is_counted_from_its_own_bucket_on() -> None:
+    calls = CallMetrics("job", "1")
+    numbers = calls.endpoint("/perform")
+    numbers.start()
+    numbers.finish(0.3, failed=False)
+    samples = {
+        sample.labels["le"]: sample.value
+        for family in calls.collect()
+        for sample in family.samples
+        if sample.name == "request_duration_bucket"
+    }
+    assert (samples["0.25"], samples["0.5"], samples["+Inf"]) == (0, 1, 1)
+
+
+def test_reading_the_body_is_no_part_of_a_calls_duration(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    class Slow(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            clock[0] += 5
+            return b'{"x": 1, "y": 1}'
+
+    client = client_of(Adder)
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    assert client.post("/perform", environ_overrides={"wsgi.input": Slow(), "CONTENT_LENGTH": "16"}).json == 2
+    assert samples_of(client.get("/metrics").text)["request_duration_sum{endpoint=/perform}"] == 0
+
+
 def test_counters_are_there_before_the_first_call(client_of: ClientOf) -> None:
     numbers = samples_of(client_of(Adder).get("/metrics").text)
     assert numbers["endpoint_requests_started_total{endpoint=/perform}"] == 0
@@ -182,6 +214,7 @@ def test_the_jobs_own_metrics_are_gauges(page_with: Callable[[Any], str]) -> Non
         [{"name": "requests_started_total", "value": 1}],
         [{"name": "request_duration", "value": 1}],
         [{"name": "process_open_fds", "value": 1}],
+        [{"name": "request_duration_bucket", "value": 1}],
         [{"name": "a", "value": 1}, {"name": "a", "value": 2}],
         [{"name": "pyjob_job_metrics_errors_total", "value": 1}],
         [{"name": "a", "value": 1, "description": Evil()}],
@@ -211,6 +244,23 @@ def test_the_same_fault_is_logged_once(client_of: ClientOf, caplog: pytest.LogCa
         client.get("/metrics")
     assert caplog.text.count("broken") == 1
     assert "pyjob_job_metrics_errors_total 4.0" in client.get("/metrics").text
+
+
+def test_a_fault_that_comes_back_is_told_again(client_of: ClientOf, caplog: pytest.LogCaptureFixture) -> None:
+    job = Reporting()
+    client = client_of(job)
+    reports: list[Any] = [RuntimeError("broken"), [], RuntimeError("broken")]
+    for job.report in reports:
+        client.get("/metrics")
+    assert caplog.text.count("broken") == 2
+
+
+def test_a_thousand_faults_are_one_line(
+    page_with: Callable[[Any], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert samples_of(page_with([1] * 1000))["pyjob_job_metrics_errors_total"] == 1000
+    [record] = [record for record in caplog.records if "metrics()" in record.getMessage()]
+    assert len(record.getMessage()) < 1000
 
 
 def test_generators_and_none_are_fine(page_with: Callable[[Any], str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import json
 from collections.abc import Callable
 from typing import Any, Literal
@@ -322,6 +323,35 @@ def test_a_body_above_the_limit_is_413_and_never_reaches_the_job(client_of: Clie
     assert "1024 bytes" in error_of(client.perform(a="x" * 1024), 413)
     assert client.application.call("/perform", {}) == {}
     assert "requests_started_total 2.0" in client.get("/metrics").text
+
+
+class Chunks(io.BytesIO):
+    """A body of unknown length, from a server that ends it by itself."""
+
+
+def test_a_body_without_a_length_is_read_where_the_server_ends_it(client_of: ClientOf) -> None:
+    client = client_of(Anything, manifest={"jobtype_extra": {"max_body_size": "1Ki"}})
+
+    def send(body: bytes) -> Any:
+        environ = {"wsgi.input": Chunks(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+        return client.post("/perform", environ_overrides=environ)
+
+    assert send(b'{"a": 1}').json == {"a": 1}
+    assert "1024 bytes" in error_of(send(b'{"a": "' + b"x" * 1024 + b'"}'), 413)
+
+
+def test_a_connection_that_breaks_while_it_is_read_is_a_400(anything: JobClient) -> None:
+    class Broken(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise ConnectionResetError
+
+    environ = {"wsgi.input": Broken(), "CONTENT_LENGTH": "10"}
+    assert "connection ended" in error_of(anything.post("/perform", environ_overrides=environ), 400)
+
+
+def test_zeros_before_a_length_do_not_hide_it(anything: JobClient) -> None:
+    answer = anything.post("/perform", data=b'{"a": 1}', environ_overrides={"CONTENT_LENGTH": "0" * 30 + "8"})
+    assert answer.json == {"a": 1}
 
 
 def test_a_body_shorter_than_announced_is_400(anything: JobClient) -> None:

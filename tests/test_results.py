@@ -107,6 +107,7 @@ def result_of(client_of: ClientOf) -> Callable[[Any], Any]:
         ({"a": 1}.values(), [1]),
         (collections.OrderedDict(a=1), {"a": 1}),
         (types.MappingProxyType({"a": 1}), {"a": 1}),
+        ([Size.BIG], ["big"]),
         ({"raw": b"\x00\xff"}, {"raw": "AP8="}),
         ([bytearray(b"a"), memoryview(b"a")], ["YQ==", "YQ=="]),
         (ModelLike(), {"from": "model_dump", "when": "2026-01-02"}),
@@ -190,6 +191,74 @@ def test_bytes_as_the_whole_result_are_sent_as_they_are(
 def test_a_wsgi_response_passes_through(result_of: Callable[[Any], Any]) -> None:
     answer = result_of(Response("teapot", status=418, mimetype="text/plain", headers={"X-Tea": "green"}))
     assert (answer.status_code, answer.text, answer.headers["X-Tea"]) == (418, "teapot", "green")
+
+
+STREAMING = """
+from werkzeug.wrappers import Response
+produced = []
+"""
+STREAM = """
+def perform(self, fail: bool = False):
+    def items():
+        for number in range(3):
+            produced.append(number)
+            if fail and number == 1:
+                raise RuntimeError("broken")
+            yield f"{number}{self.request_context.get().headers.get('X-Caller-Name')};"
+    return Response(items(), mimetype="text/plain")
+
+def metrics(self):
+    return [{"name": "produced", "value": len(produced)}]
+"""
+
+
+def test_a_streamed_response_keeps_its_request_and_counts_until_its_end(
+    job_of: Callable[..., JobClient],
+) -> None:
+    client = job_of(STREAM, head=STREAMING)
+    answer = client.open("/perform", method="POST", headers={"X-Caller-Name": "ann"}, streamed=True)
+    stream = answer.iter_encoded()
+    assert next(stream) == b"0ann;"
+    page = client.get("/metrics").text
+    assert "produced 1.0" in page
+    assert "requests_started_total 1.0" in page
+    assert "requests_done_total 0.0" in page
+    assert b"".join(stream) == b"1ann;2ann;"
+    answer.close()
+    assert "requests_done_total 1.0" in client.get("/metrics").text
+
+
+def test_a_stream_that_breaks_is_logged_and_counted_as_an_error(
+    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = job_of(STREAM, head=STREAMING)
+    answer = client.open("/perform", method="POST", json={"fail": True}, streamed=True)
+    with pytest.raises(RuntimeError, match="broken"):
+        list(answer.iter_encoded())
+    answer.close()
+    assert "/perform failed: broken" in caplog.text
+    page = client.get("/metrics").text
+    assert "requests_done_total 1.0" in page
+    assert 'request_internal_errors_total{endpoint="/perform"} 1.0' in page
+
+
+def test_a_response_that_fails_while_it_is_made_ready_is_a_500(client_of: ClientOf) -> None:
+    class Odd(Response):
+        def get_app_iter(self, environ: Any) -> Any:
+            raise RuntimeError("no body")
+
+    class Job:
+        def perform(self) -> Any:
+            return Odd("x")
+
+    answer = client_of(Job).perform()
+    assert (answer.status_code, answer.json) == (500, {"error": "no body", "type": "RuntimeError"})
+
+
+def test_every_answer_says_how_long_it_is(result_of: Callable[[Any], Any]) -> None:
+    for value in ({"a": "ä"}, b"abc", Response("xyz")):
+        answer = result_of(value)
+        assert answer.headers["Content-Length"] == str(len(answer.data))
 
 
 def test_numpy_arrays_and_scalars_are_plain_at_any_depth(result_of: Callable[[Any], Any]) -> None:

@@ -102,6 +102,18 @@ def test_a_prefix_that_a_proxy_strips_comes_back_in_links_once(client_of: Client
     assert client.get("/openapi.json").json["servers"] == [{"url": expected}]
 
 
+def test_a_mount_in_any_script_is_quoted_in_links(client_of: ClientOf) -> None:
+    overrides = {"SCRIPT_NAME": "/ä".encode().decode("latin-1"), "PATH_INFO": "/"}
+    answer = client_of(Adder).get("/", environ_overrides=overrides)
+    assert answer.headers["Location"] == "/%C3%A4/docs"
+
+
+def test_a_mount_below_the_prefix_is_not_doubled(client_of: ClientOf) -> None:
+    overrides = {"SCRIPT_NAME": "/mounted/inner", "PATH_INFO": "/"}
+    answer = client_of(Adder, prefix="/mounted").get("/", environ_overrides=overrides)
+    assert answer.headers["Location"] == "/mounted/inner/docs"
+
+
 def test_a_mount_at_the_prefix_is_not_doubled(client_of: ClientOf) -> None:
     client = client_of(Adder, prefix="/mounted")
     assert client.get("/").headers["Location"] == "/mounted/docs"

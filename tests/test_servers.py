@@ -109,17 +109,17 @@ def test_the_log_says_job_version_and_calls_under_every_server(served: Server) -
 @pytest.mark.parametrize("command", ["waitress-serve", "waitress-serve --call", "pyjob run"])
 def test_the_environment_names_the_job_where_nobody_else_does(make_job: MakeJob, command: str) -> None:
     code = """
-        import os
+        import os, sys
         class Job:
             def perform(self):
-                return [os.environ["JOB_NAME"], os.environ["JOB_VERSION"], os.environ["MODE"], os.getcwd()]
+                return [*map(os.environ.get, ["JOB_NAME", "JOB_VERSION", "MODE"]), os.getcwd(), sys.path[0]]
     """
     folder = make_job(code, name="named", fields="runtime_env:\n  MODE: 'fast'\n")
     arguments = pyjob_run(folder) if command == "pyjob run" else COMMANDS[command]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("JOB_")}
     with started(arguments, cwd=folder, env=environment) as server:
         server.wait_until("/ready", 200)
-        assert ask(server, "POST", "/perform")[2] == ["named", "0.0.1", "fast", str(folder)]
+        assert ask(server, "POST", "/perform")[2] == ["named", "0.0.1", "fast", str(folder), str(folder)]
     with started(arguments, cwd=folder, env={"JOB_NAME": "renamed", "JOB_VERSION": "9"}) as server:
         server.wait_until("/ready", 200)
         assert ask(server, "POST", "/perform")[2][:2] == ["renamed", "9"]

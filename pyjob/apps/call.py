@@ -17,14 +17,33 @@ from pyjob.job.job import Await, Endpoint
 from pyjob.metrics import EndpointMetrics
 from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.payload import read_payload
-from pyjob.wire.result import PLAIN_TYPES, result_response
+from pyjob.wire.response import Response
+from pyjob.wire.result import PLAIN_TYPES, own_response, result_response
+from pyjob.wire.stream import StreamedResponse
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 access_logger = logging.getLogger("pyjob.access")
+
+
+class Call:
+    """One valid call, from its arrival to the last byte of its answer."""
+
+    __slots__ = ("_arrived", "_metrics", "arguments", "environ")
+
+    def __init__(self, arguments: dict[str, Any], environ: WSGIEnvironment, metrics: EndpointMetrics) -> None:
+        self.arguments = arguments
+        self.environ = environ
+        self._metrics = metrics
+        metrics.start()
+        self._arrived = time.perf_counter()
+
+    def end(self, *, failed: bool) -> None:
+        self._metrics.finish(time.perf_counter() - self._arrived, failed=failed)
 
 
 class CallRoom:
@@ -51,16 +70,12 @@ class CallRoom:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began = time.perf_counter()
-        try:
-            arguments = read_payload(environ, self._max_body_size)
-            self._check(arguments)
-        except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
-            response: WSGIApplication = self._refused(error)
-        else:
-            response = self._answer(arguments, environ, began)
+        answer = self._answer(environ)
         if self._access_log:
-            return self._logged(response, environ, start_response, began)
-        return response(environ, start_response)
+            milliseconds = (time.perf_counter() - began) * 1000
+            method, status = environ["REQUEST_METHOD"], answer.status[:3]
+            access_logger.info("%s %s %s %.1f ms", method, self._path, status, milliseconds)
+        return answer(environ, start_response)
 
     def call(self, arguments: dict[str, Any], environ: WSGIEnvironment) -> Any:
         """Run the endpoint in process: the same checks, context and metrics, its result as it is.
@@ -68,48 +83,68 @@ class CallRoom:
         Raises `PayloadError` for wrong arguments, and whatever the job raises.
         """
         self._check(arguments)
-        return self._counted(arguments, environ, time.perf_counter(), _as_it_is)
-
-    def _refused(self, error: Exception) -> WSGIApplication:
-        failure = failure_of(error)
-        if not isinstance(error, JobError):
-            self._tell(failure, error)
-        return failure.answer()
-
-    def _answer(self, arguments: dict[str, Any], environ: WSGIEnvironment, began: float) -> WSGIApplication:
-        try:
-            return self._counted(arguments, environ, began, result_response)
-        except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
-            failure = failure_of(error)
-            self._tell(failure, error)
-            return failure.answer()
-
-    def _counted(
-        self,
-        arguments: dict[str, Any],
-        environ: WSGIEnvironment,
-        began: float,
-        finish: Callable[[object], Answer],
-    ) -> Answer:
-        context = self._context
+        call = Call(arguments, environ, self._metrics)
         failed = True
-        self._metrics.start()
-        request = context.request.set(RequestContext(environ))
+        try:
+            result = self._run(call, _unencoded)
+            failed = False
+        finally:
+            call.end(failed=failed)
+        return result
+
+    def _answer(self, environ: WSGIEnvironment) -> Response | StreamedResponse:
+        """The whole road; never raises."""
+        try:
+            arguments = read_payload(environ, self._max_body_size)
+            self._check(arguments)
+        except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
+            return self._answer_to(error, environ, is_jobs=not isinstance(error, JobError))
+        call = Call(arguments, environ, self._metrics)
+        try:
+            answer = self._run(call, result_response)
+        except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
+            call.end(failed=True)
+            return self._answer_to(error, environ, is_jobs=True)
+        if isinstance(answer, StreamedResponse):
+            answer.ended = lambda error: self._stream_ended(call, error)
+        else:
+            call.end(failed=False)
+        return answer
+
+    def _run(self, call: Call, finish: Callable[[object, WSGIEnvironment], Answer]) -> Answer:
+        """Call the job's method, and ``finish`` its result, in the context of the request."""
+        context = self._context
+        request = context.request.set(RequestContext(call.environ))
         extra = context.extra.set({})
         try:
-            result = self._handler(**arguments)
+            result = self._handler(**call.arguments)
             if type(result) not in PLAIN_TYPES and inspect.isawaitable(result):
                 result = self._wait_for(result)
-            answer = finish(result)
-            failed = False
-            return answer
+            return finish(result, call.environ)
         finally:
             # Threads of a pool keep their context, so it is put back, not left.
             context.extra.reset(extra)
             context.request.reset(request)
-            self._metrics.finish(time.perf_counter() - began, failed=failed)
 
-    def _tell(self, failure: Failure, error: BaseException) -> None:
+    def _stream_ended(self, call: Call, error: BaseException | None) -> None:
+        call.end(failed=error is not None)
+        if error is not None:
+            self._log(failure_of(error), error)
+
+    def _answer_to(
+        self, error: BaseException, environ: WSGIEnvironment, *, is_jobs: bool
+    ) -> Response | StreamedResponse:
+        failure = failure_of(error)
+        if is_jobs:
+            self._log(failure, error)
+        if failure.response is None:
+            return failure.answer()
+        try:
+            return own_response(failure.response, environ)
+        except BaseException as second:  # noqa: BLE001  the author's response may fail too
+            return failure_of(second).answer()
+
+    def _log(self, failure: Failure, error: BaseException) -> None:
         message = one_line(failure.message)
         if failure.status < 500 and not isinstance(error, ValueError):
             # The job answered on purpose: one line, no traceback.
@@ -117,19 +152,6 @@ class CallRoom:
         else:
             logger.error("%s failed: %s", self._path, message, exc_info=error)
 
-    def _logged(
-        self,
-        response: WSGIApplication,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        began: float,
-    ) -> Iterable[bytes]:
-        body = response(environ, start_response)
-        milliseconds = (time.perf_counter() - began) * 1000
-        status = getattr(response, "status", "")[:3]
-        access_logger.info("%s %s %s %.1f ms", environ["REQUEST_METHOD"], self._path, status, milliseconds)
-        return body
 
-
-def _as_it_is(result: object) -> object:
+def _unencoded(result: object, _environ: WSGIEnvironment) -> object:
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from pyjob.settings import Settings
+from pyjob.settings import Deployment
 from pyjob.state import State
 from pyjob.wire.response import json_response
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class ProbesRoom:
     """Tells the ``state`` of the job ``name`` at ``version``."""
 
-    def __init__(self, state: State, settings: Settings, *, name: str, version: str) -> None:
+    def __init__(self, state: State, deployment: Deployment, *, name: str, version: str) -> None:
         self._state = state
-        self._settings = settings
+        self._deployment = deployment
         self._name = name
         self._version = version
 
@@ -31,7 +31,7 @@ class ProbesRoom:
         live = state.status != "failed"
         body: dict[str, object] = {
             "live": live,
-            "deployment_timestamp": self._settings.deployment_timestamp,
+            "deployment_timestamp": self._deployment.deployment_timestamp,
         }
         if not live:
             body["error"] = state.error
@@ -44,7 +44,7 @@ class ProbesRoom:
 
     def health(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """All of it, with what is known of the deployment."""
-        status, settings = self._state.status, self._settings
+        status, deployment = self._state.status, self._deployment
         body = {
             "service": "job",
             "job_name": self._name,
@@ -53,9 +53,9 @@ class ProbesRoom:
             "ready": status == "ready",
             "status": "pass" if status == "ready" else "fail",
             "error": self._state.error,
-            "git_version": settings.git_version,
-            "deployed_by_racetrack_version": settings.deployed_by_racetrack_version,
-            "deployment_timestamp": settings.deployment_timestamp,
-            "job_type_version": settings.job_type_version,
+            "git_version": deployment.git_version,
+            "deployed_by_racetrack_version": deployment.deployed_by_racetrack_version,
+            "deployment_timestamp": deployment.deployment_timestamp,
+            "job_type_version": deployment.job_type_version,
         }
         return json_response(200 if status == "ready" else 500, body)(environ, start_response)

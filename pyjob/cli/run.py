@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyjob.app import own_application
-from pyjob.application import checked_prefix
+from pyjob.application import Application, checked_prefix
 from pyjob.errors import ManifestError, Problem
 from pyjob.logs import LEVELS
 from pyjob.serving.server import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_THREADS, serve_application
+from pyjob.settings import Settings
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -73,9 +75,9 @@ def _run(options: argparse.Namespace) -> int:
         manifest_file=options.manifest,
         prefix=options.url_prefix,
         log_level=options.log_level,
-        access_log=not options.no_access_log,
+        settings=Settings(access_log=not options.no_access_log),
     )
-    port = options.port if options.port is not None else _port_of(application.settings.port)
+    port = options.port if options.port is not None else _port_of(application)
     return serve_application(
         application,
         host=options.host,
@@ -86,8 +88,10 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def _port_of(text: str | None) -> int:
-    if text is None:
+def _port_of(application: Application) -> int:
+    # runtime_env is not in the environment before the job loads, but wins over it.
+    text = application.manifest.runtime_env.get("PORT") or os.environ.get("PORT")
+    if not text:
         return DEFAULT_PORT
     try:
         return _port(text)

@@ -109,19 +109,22 @@ class _Reader:
 
     def _sample(self, path: str, signature: Signature) -> dict[str, Any] | None:
         """The author's sample payload, if it is a working one; else None, with a warning."""
-        samples = self._call_sample_method("docs_input_examples")
-        if isinstance(samples, Mapping) and (path in samples or path.lstrip("/") in samples):
-            method, sample = "docs_input_examples", samples.get(path, samples.get(path.lstrip("/")))
-        elif samples is not None and not isinstance(samples, Mapping):
-            self._warn_of_sample("docs_input_examples", f"expected a dict, found {type(samples).__name__}")
-            return None
-        elif path == "/perform":
+        method, sample = "docs_input_examples", self._samples().get(path.lstrip("/"))
+        if sample is None and path == "/perform":
             method, sample = "docs_input_example", self._call_sample_method("docs_input_example")
-        else:
-            return None
         if sample is None or (isinstance(sample, dict) and not sample):
             return None
         return self._checked_sample(f"{method}, sample of {path}", sample, signature)
+
+    def _samples(self) -> dict[str, Any]:
+        """What `docs_input_examples` gives: path without its slash to sample."""
+        samples = self._call_sample_method("docs_input_examples")
+        if samples is None:
+            return {}
+        if not isinstance(samples, dict):
+            self._warn_of_sample("docs_input_examples", f"expected a dict, found {type(samples).__name__}")
+            return {}
+        return {str(path).lstrip("/"): sample for path, sample in samples.items()}
 
     def _call_sample_method(self, name: str) -> object:
         method = self._awaited(self._method(name))

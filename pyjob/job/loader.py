@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,11 @@ from pyjob.manifest import Manifest
 
 # One for the process, because what it guards is the process's. Re-entrant: a job may load another one.
 PROCESS_LOCK = threading.RLock()
+# Whether this thread holds it: then it must not wait for a job that another thread is loading.
+IS_LOADING: ContextVar[bool] = ContextVar("pyjob_is_loading", default=False)
+
+
+Chdir = Literal["load"] | bool
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,19 @@ class Surroundings:
     ``environment``: variables that are set before the entry file is imported.
     """
 
-    chdir: Literal["load"] | bool = "load"
+    chdir: Chdir = "load"
     own_process: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
 def entered(manifest: Manifest, surroundings: Surroundings) -> Iterator[None]:
-    """The process as the job expects it while its code loads (SPEC 1.2, 10.1)."""
+    """The process as the job expects it while its code loads (SPEC 1.2, 10.1).
+
+    On the way out the working directory is as before, unless it is to stay; path and environment stay.
+    """
     with PROCESS_LOCK:
+        loading = IS_LOADING.set(True)
         before = Path.cwd() if surroundings.chdir == "load" else None
         os.environ.update(surroundings.environment)
         _put_on_path(str(manifest.folder), first=surroundings.own_process)
@@ -56,6 +66,7 @@ def entered(manifest: Manifest, surroundings: Surroundings) -> Iterator[None]:
         try:
             yield
         finally:
+            IS_LOADING.reset(loading)
             if before is not None:
                 os.chdir(before)
 
@@ -158,7 +169,7 @@ def _put_on_path(folder: str, *, first: bool) -> None:
 def _places(error: BaseException, folder: Path) -> list[str]:
     """Where it happened: the lines in the job's own files, or the innermost line if there is none."""
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and isinstance(error.filename, str):
         frames.append((error.filename, error.lineno))
     own = [(name, line) for name, line in frames if Path(name).is_relative_to(folder)]
     if isinstance(error, PyjobError) and not own:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from pyjob.errors import JobError, message_of
-from pyjob.wire.response import error_response
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+from pyjob.wire.response import Response, error_response
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -40,12 +37,10 @@ class Failure:
     message: str
     kind: str
     headers: Headers = ()
-    response: Any = None
+    response: WerkzeugResponse | None = None
 
-    def answer(self) -> WSGIApplication:
-        if self.response is not None:
-            application: WSGIApplication = self.response
-            return application
+    def answer(self) -> Response:
+        """The JSON error."""
         return error_response(self.status, self.message, self.kind, self.headers)
 
 
@@ -67,7 +62,7 @@ def _read(error: Exception, kind: str) -> Failure:
         headers = _safe_headers(dict(getattr(error, "headers", None) or {}).items())
         text = message_of(error) if message is None else str(message)
         return Failure(status, text, str(getattr(error, "kind", "") or kind), headers)
-    if isinstance(error, HTTPException) and callable(error.response):
+    if isinstance(error, HTTPException) and isinstance(error.response, WerkzeugResponse):
         return Failure(error.response.status_code, _description(error), kind, response=error.response)
     status = _valid(getattr(error, "status_code", None)) or _valid(getattr(error, "code", None)) or 0
     if not status:

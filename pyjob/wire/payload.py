@@ -41,7 +41,7 @@ def read_body(environ: WSGIEnvironment, most: int) -> bytes:
         return _read_unannounced(environ, most)
     if not (length.isascii() and length.isdigit()):
         raise PayloadError("Content-Length is not a number")
-    announced = int(length[:20])
+    announced = int(length.lstrip("0")[:20] or "0")
     if announced > most:
         raise _too_long(most)
     try:

@@ -1,0 +1,59 @@
+"""Answers whose body is made while it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+
+class StreamedResponse:
+    """``body`` sent item by item in ``context``; ``ended`` is called once, when it is over.
+
+    Items are made after the application has returned, when the request's context variables are reset:
+    so each runs in a copy of the context in which the call ran. ``ended`` is given the error that broke
+    the stream, if one did.
+    """
+
+    def __init__(
+        self, status: str, headers: list[tuple[str, str]], body: Iterable[bytes], context: Context
+    ) -> None:
+        self.status = status
+        self.ended: Callable[[BaseException | None], None] | None = None
+        self._headers = headers
+        self._body = body
+        self._items = iter(body)
+        self._context = context
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response(self.status, self._headers)
+        return self
+
+    def __iter__(self) -> StreamedResponse:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return self._context.run(next, self._items)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def close(self) -> None:
+        """Called by the server when everything is sent, or the client has gone."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                self._context.run(close)
+        finally:
+            self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended(error)
