@@ -271,7 +271,7 @@ def deco(f):
 
 
 @pytest.mark.parametrize(
-    "perform", ["functools.partial(add, 5)", "Adder()", "staticmethod(functools.partial(add, 5))"]
+    "perform", ["staticmethod(functools.partial(add, 5))", "Adder()", "staticmethod(Adder())"]
 )
 def test_annotations_of_partials_and_callable_objects_are_checked(
     job_of: Callable[..., JobClient], perform: str
