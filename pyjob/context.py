@@ -34,10 +34,12 @@ class RequestContext:
 
     @property
     def method(self) -> str:
+        """The HTTP method."""
         return str(self.environ.get("REQUEST_METHOD", "GET"))
 
     @property
     def path(self) -> str:
+        """The decoded path, below where the application is mounted."""
         return get_path_info(self.environ)
 
     @property
@@ -48,6 +50,7 @@ class RequestContext:
 
     @property
     def remote_addr(self) -> str | None:
+        """The client's address, as the server knows it."""
         return self.environ.get("REMOTE_ADDR")
 
 

@@ -83,6 +83,7 @@ class CallMetrics(Collector):
             return self._endpoints.setdefault(path, EndpointMetrics(self))
 
     def collect(self) -> Iterator[Metric]:
+        """All families, as the numbers stand now."""
         started = CounterMetricFamily("requests_started", "Calls that have been started")
         done = CounterMetricFamily("requests_done", "Calls that have been processed")
         by_endpoint = CounterMetricFamily(
@@ -119,6 +120,7 @@ class JobMetrics(Collector):
         self._told = ""
 
     def collect(self) -> Iterator[Metric]:
+        """What the job reports now, as far as it is right, and the count of faults."""
         families: dict[str, Metric] = {}
         series: set[tuple[str, frozenset[tuple[str, str]]]] = set()
         problems: list[str] = []

@@ -17,10 +17,12 @@ class State:
         self._decided = threading.Event()
 
     def become_ready(self) -> None:
+        """The job can be called from now on."""
         self.status = "ready"
         self._decided.set()
 
     def become_failed(self, error: str) -> None:
+        """The job could not be loaded; ``error`` is one line for `/live`."""
         self.error = error
         self.status = "failed"
         self._decided.set()

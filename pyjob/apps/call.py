@@ -43,6 +43,7 @@ class Call:
         self._arrived = time.perf_counter()
 
     def end(self, *, failed: bool) -> None:
+        """The last byte has been sent, or will not be."""
         self._metrics.finish(time.perf_counter() - self._arrived, failed=failed)
 
 

@@ -23,6 +23,7 @@ class ProbesRoom:
         self._version = version
 
     def routes(self) -> Mapping[str, Mapping[str, WSGIApplication]]:
+        """The paths that this room answers."""
         return {"/live": {"GET": self.live}, "/ready": {"GET": self.ready}, "/health": {"GET": self.health}}
 
     def live(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -20,11 +20,17 @@ LONGEST_SHOWN = 60
 
 
 class Check(Protocol):
+    """What is asked of a value; ``expected`` names the type in messages."""
+
     expected: str
 
-    def accepts(self, value: object) -> bool: ...
+    def accepts(self, value: object) -> bool:
+        """Whether the value fits; quick, since every call asks."""
+        ...
 
-    def problems(self, value: object, path: str) -> Iterator[str]: ...
+    def problems(self, value: object, path: str) -> Iterator[str]:
+        """Each fault of the value at ``path``, with the path inside it; none where it fits."""
+        ...
 
 
 class Scalar(ABC):
@@ -46,6 +52,8 @@ class Scalar(ABC):
 
 
 class Integer(Scalar):
+    """An int, or a float without fraction."""
+
     expected = "int"
     exact = frozenset[type]({int})
 
@@ -56,6 +64,8 @@ class Integer(Scalar):
 
 
 class Float(Scalar):
+    """A float or an int."""
+
     expected = "float"
     exact = frozenset[type]({int, float})
 
@@ -64,6 +74,8 @@ class Float(Scalar):
 
 
 class Boolean(Scalar):
+    """True or false."""
+
     expected = "bool"
     exact = frozenset[type]({bool})
 
@@ -72,6 +84,8 @@ class Boolean(Scalar):
 
 
 class String(Scalar):
+    """Text."""
+
     expected = "str"
     exact = frozenset[type]({str})
 
@@ -80,6 +94,8 @@ class String(Scalar):
 
 
 class Null(Scalar):
+    """None."""
+
     expected = "null"
     exact = frozenset[type]({types.NoneType})
 
@@ -260,10 +276,12 @@ def first_problems(check: Check, value: object, path: str, most: int = 10) -> li
 
 
 def mismatch_start(path: str) -> str:
+    """How the message of a fault at exactly this path begins."""
     return f"{path}: expected "
 
 
 def mismatch(path: str, expected: str, value: object) -> str:
+    """The message of a value that is of another type than ``expected``."""
     return f"{mismatch_start(path)}{expected}, got {shown(value)}"
 
 
@@ -283,4 +301,5 @@ def shown(value: object) -> str:
 
 
 def shorten(text: str) -> str:
+    """``text``, cut where it is long: messages repeat what callers send."""
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."

@@ -175,10 +175,12 @@ def plain_schema(annotation: Any) -> JsonSchema | None:
 
 
 def one_of(values: list[Any]) -> JsonSchema:
+    """The schema of a choice of values, as far as JSON can carry them."""
     return {"enum": values} if all(map(is_plain_json, values)) else {}
 
 
 def nullable(schema: JsonSchema) -> JsonSchema:
+    """``schema``, with null allowed too."""
     if schema.get("type") == "null" or {"type": "null"} in schema.get("anyOf", ()):
         return schema
     if "anyOf" in schema:

@@ -27,6 +27,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
+        """Whether a call without it is refused."""
         return self.default is NOTHING
 
     def check(self) -> Check | None:

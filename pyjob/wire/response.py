@@ -35,12 +35,14 @@ class Response:
 
 
 def status_line(status: int) -> str:
+    """Status and phrase, as WSGI wants them."""
     return STATUS_LINES.get(status) or f"{status} Unknown"
 
 
 def bytes_response(
     status: int, content_type: str, body: bytes, headers: Iterable[tuple[str, str]] = ()
 ) -> Response:
+    """``body`` under ``content_type``, with its length."""
     return Response(
         status_line(status),
         [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers],
