@@ -1,6 +1,6 @@
 """Serve a Python class with a `perform` method and a `job.yaml` as a production web service."""
 
-from pyjob.app import create
+from pyjob.app import create, serve
 from pyjob.application import Application
 from pyjob.errors import (
     AddressError,
@@ -12,7 +12,6 @@ from pyjob.errors import (
     PyjobError,
     ResultError,
 )
-from pyjob.serving.server import serve
 from pyjob.settings import Settings
 
 __version__ = "0.1.0"

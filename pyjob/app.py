@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from pyjob.application import Application, service_routes
+from pyjob.application import Application
 from pyjob.apps.probes import ProbesRoom
 from pyjob.dispatcher import Dispatcher
 from pyjob.errors import EntryPointError, PyjobError
@@ -18,7 +18,11 @@ from pyjob.job.entry import offers_a_job
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
 from pyjob.logs import set_up_logging
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
-from pyjob.metrics import CallMetrics, new_registry
+from pyjob.metrics.calls import CallMetrics
+from pyjob.metrics.registry import new_registry
+from pyjob.routes import service_routes
+from pyjob.serving.server import DEFAULT_PORT, serve_application
+from pyjob.serving.takeover import meet
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
 from pyjob.wire.response import error_response
@@ -42,6 +46,7 @@ def create(
     prefix: str = "",
     load: Literal["background", "now"] = "background",
     chdir: Chdir | None = None,
+    threads: int | None = None,
     settings: Settings | None = None,
 ) -> Application: ...
 
@@ -55,6 +60,7 @@ def create(
     prefix: str = "",
     load: Literal["background", "now"] = "background",
     chdir: Chdir | None = None,
+    threads: int | None = None,
     settings: Settings | None = None,
 ) -> Application | Iterable[bytes]:
     """Make the WSGI application of one job (SPEC 9, 10).
@@ -67,7 +73,8 @@ def create(
     ``prefix``: what a proxy strips, or where the application is mounted; links begin with it.
     ``load``: "now" loads in the foreground and raises what the job raises. ``chdir``: the working
     directory is the job's folder while it loads ("load", the default for a folder), for good (True)
-    or never (False, the default for a class).
+    or never (False, the default for a class). ``threads``: how many the server has; one is kept free for
+    probes where calls that wait hold threads.
 
     Raises `ManifestError` for a faulty manifest, `EntryPointError` for a class that is no job, TypeError
     and ValueError for options that make no sense.
@@ -78,11 +85,13 @@ def create(
         raise ValueError(f'load: expected "background" or "now", found {load!r}')
     if chdir not in (None, "load", True, False):
         raise ValueError(f'chdir: expected "load", True or False, found {chdir!r}')
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads: expected a number from 1, found {threads!r}")
     if manifest is not None and (source is None or isinstance(source, (str, os.PathLike))):
         raise TypeError("manifest: only a class or an instance at hand takes one; a folder has its job.yaml")
     if source is None:
         application = own_application(
-            prefix=prefix, settings=settings, chdir=True if chdir is None else chdir
+            prefix=prefix, settings=settings, threads=threads, chdir=True if chdir is None else chdir
         )
     elif isinstance(source, (str, os.PathLike)):
         found = find_manifest(Path(source), environ=os.environ, cwd=Path.cwd())
@@ -92,9 +101,12 @@ def create(
             Surroundings(chdir="load" if chdir is None else chdir, environment=found.runtime_env),
             settings=settings,
             prefix=prefix,
+            threads=threads,
         )
     else:
-        application = _of_class(source, manifest, chdir=chdir or False, settings=settings, prefix=prefix)
+        application = _of_class(
+            source, manifest, chdir=chdir or False, settings=settings, prefix=prefix, threads=threads
+        )
     if load == "now":
         application.load()
     return application
@@ -106,6 +118,7 @@ def own_application(
     manifest_file: Path | None = None,
     prefix: str = "",
     settings: Settings | None = None,
+    threads: int | None = None,
     log_level: str | None = None,
     chdir: Chdir = True,
 ) -> Application:
@@ -120,7 +133,28 @@ def own_application(
     environment = identity | dict(found.runtime_env)
     set_up_logging(log_level or {**os.environ, **environment}.get("LOG_LEVEL") or "info")
     surroundings = Surroundings(chdir=chdir, own_process=True, environment=environment)
-    return _application(found, _maker(found), surroundings, settings=settings, prefix=prefix)
+    return _application(
+        found, _maker(found), surroundings, settings=settings, prefix=prefix, threads=threads, roots=(create,)
+    )
+
+
+def serve(
+    job: type | object,
+    *,
+    manifest: Mapping[str, object] | None = None,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    threads: int | None = None,
+) -> None:
+    """Serve a class or an instance at hand until interrupted: a notebook, ``if __name__ == "__main__"``.
+
+    By the same rules as a job in a folder (SPEC 10.6); logging is set up where nobody has done so.
+    ``threads``: most calls at once, 500 unless the manifest or you say otherwise. Raises `ManifestError`
+    and `AddressError`.
+    """
+    if not logging.getLogger().handlers:
+        set_up_logging(os.environ.get("LOG_LEVEL") or "info")
+    serve_application(create(job, manifest=manifest), host=host, port=port, threads=threads)
 
 
 def _application(
@@ -130,6 +164,8 @@ def _application(
     *,
     settings: Settings | None,
     prefix: str,
+    threads: int | None,
+    roots: tuple[object, ...] = (),
 ) -> Application:
     return Application(
         manifest,
@@ -138,6 +174,8 @@ def _application(
         settings=settings or Settings(),
         # The job's variables are in force only once it loads, but the deployment is told of before.
         deployment=Deployment.from_environment({**os.environ, **surroundings.environment}),
+        meet_server=lambda application, environ: meet(application, environ, application, *roots),
+        threads=threads,
         prefix=prefix,
     )
 
@@ -153,6 +191,7 @@ def _of_class(
     chdir: Chdir,
     settings: Settings | None,
     prefix: str,
+    threads: int | None,
 ) -> Application:
     if not offers_a_job(source):
         what = repr(source)
@@ -164,7 +203,7 @@ def _of_class(
     manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
     surroundings = Surroundings(chdir=chdir, environment=manifest.runtime_env)
     maker = (lambda: make_instance(source)) if isinstance(source, type) else (lambda: source)
-    return _application(manifest, maker, surroundings, settings=settings, prefix=prefix)
+    return _application(manifest, maker, surroundings, settings=settings, prefix=prefix, threads=threads)
 
 
 def _folder_of(cls: type) -> Path:

@@ -8,35 +8,29 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry
-
 from pyjob.apps.call import CallRoom
-from pyjob.apps.docs import docs_routes
-from pyjob.apps.metrics import MetricsRoom
-from pyjob.apps.openapi import OpenApiRoom, openapi_document
 from pyjob.apps.probes import ProbesRoom
 from pyjob.context import JobContext
-from pyjob.dispatcher import PREFIX, Dispatcher, quoted, quoted_page, redirect
+from pyjob.dispatcher import Dispatcher, Routes
 from pyjob.errors import ConflictError, EntryPointError, JobError, message_of, one_line
+from pyjob.gate.gate import Gate
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
 from pyjob.job.loader import IS_LOADING, Surroundings, describe_failure, entered
-from pyjob.job.schema import is_plain_json
-from pyjob.job.signature import Signature, shown_default
 from pyjob.manifest import Manifest, fields_not_in_force
-from pyjob.metrics import CallMetrics, add_job_metrics, new_registry
+from pyjob.metrics.calls import CallMetrics
+from pyjob.metrics.gate import GateMetrics
+from pyjob.metrics.registry import add_job_metrics, new_registry
+from pyjob.routes import CALLS, job_routes, service_routes, waiting_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
-from pyjob.wire.response import error_response, json_response
+from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    Routes = dict[str, Mapping[str, WSGIApplication]]
-
 logger = logging.getLogger(__name__)
 
-CALLS = "/api/v1"
 RETRY_SOON = (("Retry-After", "1"),)
 
 
@@ -44,7 +38,9 @@ class Application:
     """One job as a WSGI application.
 
     Nothing that would not survive a fork exists before it serves: loading begins with `start`, which
-    the first request calls where nobody has (SPEC 10.3). ``manifest`` and ``state`` are for reading.
+    the first request calls where nobody has (SPEC 10.3). ``manifest``, ``state`` and ``gate`` are for
+    reading. ``meet_server`` is called once, with the environ of the first request: only that tells which
+    server this is. ``threads``: how many that one has, where somebody knows (SPEC 10.4).
     """
 
     def __init__(
@@ -55,6 +51,8 @@ class Application:
         surroundings: Surroundings,
         settings: Settings,
         deployment: Deployment,
+        meet_server: Callable[[Application, WSGIEnvironment], None],
+        threads: int | None = None,
         prefix: str = "",
     ) -> None:
         self.manifest = manifest
@@ -67,10 +65,14 @@ class Application:
         self._context = JobContext()
         self._event_loop = EventLoop()
         self._calls: dict[str, CallRoom] = {}
+        self.gate = _gate_of(manifest)
+        self.threads = threads
         self._metrics = CallMetrics(manifest.name, manifest.version)
-        self._registry = new_registry(self._metrics)
-        self._starting = threading.Lock()
-        self._started = False
+        self._registry = new_registry(self._metrics, GateMetrics(self.gate))
+        self._meet_server: Callable[[Application, WSGIEnvironment], None] | None = meet_server
+        self._changing = threading.Lock()
+        # What answers once the server is known; None before loading has begun.
+        self._table: WSGIApplication | None = None
         self._answer: WSGIApplication = self._first_request
         self._tell_author()
 
@@ -116,30 +118,56 @@ class Application:
         if self.state.wait() == "failed":
             raise JobError(503, f"the job failed to start: {self.state.error}")
 
+    def close(self, grace: float = 30.0) -> bool:
+        """Go down: not ready, no new calls, and up to ``grace`` seconds for those that run or wait.
+
+        Calls that still wait then are answered 503. False where some still run: a thread cannot be ended.
+        """
+        self.state.become_draining()
+        self.gate.close()
+        if not self.gate.wait_until_empty(grace):
+            self.gate.dismiss()
+        left = self.gate.running
+        if left:
+            name = self.manifest.name
+            logger.warning("job %s: %d calls still run after %g s, left to themselves", name, left, grace)
+        return not left
+
     def _first_request(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with self._changing:
+            meet_server, self._meet_server = self._meet_server, None
+            if meet_server is not None:
+                meet_server(self, environ)
         self.start()
+        with self._changing:
+            self._answer = self._table or self._answer
         return self._answer(environ, start_response)
 
     def _begin(self) -> bool:
-        with self._starting:
-            if self._started:
+        with self._changing:
+            if self._table is not None:
                 return False
             waiting = error_response(503, "the job is still loading", headers=RETRY_SOON)
-            self._answer = self._dispatcher(_page_that_waits(RETRY_SOON), otherwise=waiting)
-            self._started = True
+            self._table = self._dispatcher(waiting_routes(RETRY_SOON), otherwise=waiting)
             return True
+
+    def _turn_to(self, table: WSGIApplication) -> None:
+        """From now on ``table`` answers: one rebinding, of something complete."""
+        with self._changing:
+            self._table = table
+            if self._meet_server is None:
+                self._answer = table
 
     def _load_or_fail(self) -> BaseException | None:
         name, began = f"job {self.manifest.name} {self.manifest.version}", time.perf_counter()
         try:
             job = self._load_job()
-            # Readiness is this one rebinding, of a table that is complete.
-            self._answer = self._dispatcher(self._job_routes(job))
+            self._turn_to(self._job_table(job))
         except BaseException as error:
             # Whatever it is: sys.exit() in a job must not end the server.
             reason = self._reason(error)
             failed = error_response(503, f"the job failed to start: {reason}")
-            self._answer = self._dispatcher(_page_that_waits(), otherwise=failed)
+            self._turn_to(self._dispatcher(waiting_routes(), otherwise=failed))
             # The message of a broken rule is enough; anything else wants its traceback.
             broken_rule = isinstance(error, (EntryPointError, ConflictError))
             told = None if broken_rule else error
@@ -174,33 +202,32 @@ class Application:
 
     def _dispatcher(self, routes: Routes, otherwise: WSGIApplication | None = None) -> Dispatcher:
         name, version = self.manifest.name, self.manifest.version
-        probes = ProbesRoom(self.state, self._deployment, name=name, version=version)
+        probes = ProbesRoom(self.state, self._deployment, name=name, version=version, stuck=self._stuck)
         always = service_routes(probes, self._registry)
         return Dispatcher({**routes, **always}, prefix=self._prefix, otherwise=otherwise)
 
-    def _job_routes(self, job: Job) -> Routes:
-        """Everything that waits for the job; built-in routes shadow short forms (SPEC 4.1)."""
-        calls: Routes = {}
+    def _job_table(self, job: Job) -> Dispatcher:
+        """Everything that waits for the job."""
+        most = None if self.threads is None or self.threads < 2 else self.threads - 1
         for endpoint in job.endpoints:
-            room = CallRoom(
+            self._calls[endpoint.path] = CallRoom(
                 endpoint,
+                gate=self.gate,
+                most=most,
                 metrics=self._metrics.endpoint(endpoint.path),
                 context=self._context,
                 wait_for=self._event_loop.wait_for,
                 max_body_size=self.manifest.jobtype_extra.max_body_size,
                 access_log=self._settings.access_log,
             )
-            self._calls[endpoint.path] = room
-            calls[endpoint.path] = {"POST": room}
-            if endpoint.path == "/perform":
-                calls["/parameters"] = {"GET": json_response(200, _parameters(endpoint.signature))}
-        document = openapi_document(job, name=self.manifest.name, version=self.manifest.version)
-        built_in: Routes = {
-            "/": {"GET": _home(self.manifest.jobtype_extra.home_page)},
-            "/openapi.json": {"GET": OpenApiRoom(document)},
-            **docs_routes(),
-        }
-        return {**calls, **{f"{CALLS}{path}": methods for path, methods in calls.items()}, **built_in}
+        return self._dispatcher(job_routes(job, self._calls, self.manifest))
+
+    def _stuck(self) -> str | None:
+        patience = self.manifest.jobtype_extra.stuck_after
+        longest = self.gate.longest() if patience is not None else 0.0
+        if patience is None or longest <= patience:
+            return None
+        return f"a call has run for {longest:.0f} s, longer than stuck_after ({patience:g} s)"
 
     def _tell_author(self) -> None:
         for warning in self.manifest.warnings:
@@ -213,40 +240,15 @@ class Application:
             logger.warning("%s: not in force in this version of pyjob: %s", self.manifest.source, fields)
 
 
+def _gate_of(manifest: Manifest) -> Gate:
+    extra = manifest.jobtype_extra
+    # A line without a cap means nothing (SPEC 2), and has been warned about.
+    queue = None if extra.max_concurrency is None else extra.max_concurrency_queue
+    return Gate(extra.max_concurrency, queue, extra.queue_timeout)
+
+
 def checked_prefix(prefix: str) -> str:
     """``prefix`` without a closing slash. Raises ValueError where it is no path on this host."""
     if prefix and (not prefix.startswith("/") or prefix.startswith("//") or "\\" in prefix):
         raise ValueError(f"prefix: expected a path that starts with one /, found {prefix!r}")
     return prefix.rstrip("/")
-
-
-def service_routes(probes: ProbesRoom, registry: CollectorRegistry) -> Routes:
-    """What answers in every state of a job."""
-    return {**probes.routes(), "/metrics": {"GET": MetricsRoom(registry)}}
-
-
-def _page_that_waits(headers: Iterable[tuple[str, str]] = ()) -> Routes:
-    """The docs page as a 503 that people can read, at the root too: it looks again by itself."""
-    page = docs_routes(503, headers)
-    return {**page, "/": page["/docs"]}
-
-
-def _home(page: str) -> WSGIApplication:
-    page = quoted_page(page)
-
-    def home(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return redirect(quoted(environ[PREFIX]) + page)(environ, start_response)
-
-    return home
-
-
-def _parameters(signature: Signature) -> list[dict[str, object]]:
-    """What `/parameters` says: name, type, and the default where there is one (SPEC 4.1)."""
-    listed = []
-    for parameter in signature.parameters:
-        item: dict[str, object] = {"name": parameter.name, "type": parameter.type_name()}
-        if not parameter.required:
-            default = parameter.default
-            item["default_value"] = default if is_plain_json(default) else shown_default(default)
-        listed.append(item)
-    return listed

@@ -61,6 +61,10 @@ class JobContext:
         self.request: ContextVar[RequestContext] = ContextVar("request_context")
         self.extra: ContextVar[dict[str, Any]] = ContextVar("request_extra")
 
+    def is_serving(self) -> bool:
+        """Whether the code that asks runs inside a call of this job."""
+        return self.request.get(None) is not None
+
     def attach(self, instance: object) -> None:
         """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""
         for name, variable in (("request_context", self.request), ("request_extra", self.extra)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyjob.dispatcher import PREFIX, quoted
@@ -22,8 +22,9 @@ ERRORS = {
     "TooLarge": (413, "The body is larger than the job allows"),
     "UnsupportedMediaType": (415, "The body is of a content type that is not read here"),
     "InternalError": (500, "The job failed"),
-    "Unavailable": (503, "The job is still loading, or failed to start"),
+    "Unavailable": (503, "The job is loading, failed to start, is going down or has no room for more"),
 }
+FULL = {"TooManyRequests": (429, "As many calls wait as the job allows: see Retry-After")}
 
 
 class OpenApiRoom:
@@ -39,15 +40,19 @@ class OpenApiRoom:
         return bytes_response(200, "application/json", body)(environ, start_response)
 
 
-def openapi_document(job: Job, *, name: str, version: str) -> Document:
-    """The OpenAPI 3.1 document of ``job``, all but its `servers`."""
+def openapi_document(job: Job, *, name: str, version: str, may_be_full: bool) -> Document:
+    """The OpenAPI 3.1 document of ``job``, all but its `servers`.
+
+    ``may_be_full``: whether calls are refused because too many wait.
+    """
+    errors = ERRORS | (FULL if may_be_full else {})
     builder = SchemaBuilder()
     builder.components["Error"] = {
         "type": "object",
         "properties": {"error": {"type": "string"}, "type": {"type": "string"}},
         "required": ["error", "type"],
     }
-    paths = {f"/api/v1{e.path}": {"post": _operation(e, builder)} for e in job.endpoints}
+    paths = {f"/api/v1{e.path}": {"post": _operation(e, builder, errors)} for e in job.endpoints}
     return {
         "openapi": "3.1.0",
         "info": _info(job, name, version),
@@ -58,7 +63,7 @@ def openapi_document(job: Job, *, name: str, version: str) -> Document:
         "paths": paths | _parameters_path(job) | _service_paths(),
         "components": {
             "schemas": builder.components,
-            "responses": {key: _error(description) for key, (_, description) in ERRORS.items()},
+            "responses": {key: _error(description) for key, (_, description) in errors.items()},
         },
     }
 
@@ -71,7 +76,7 @@ def _info(job: Job, name: str, version: str) -> Document:
     return info
 
 
-def _operation(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
+def _operation(endpoint: Endpoint, builder: SchemaBuilder, errors: Mapping[str, tuple[int, str]]) -> Document:
     content: Document = {"schema": builder.payload(endpoint.signature, endpoint.docstring.parameters)}
     if endpoint.samples:
         content["examples"] = {name: {"value": value} for name, value in endpoint.samples.items()}
@@ -81,7 +86,7 @@ def _operation(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
         "operationId": endpoint.path.strip("/"),
         "requestBody": {"required": required, "content": {"application/json": content}},
         "responses": {"200": _success(endpoint, builder)}
-        | {str(status): {"$ref": f"#/components/responses/{key}"} for key, (status, _) in ERRORS.items()},
+        | {str(status): {"$ref": f"#/components/responses/{key}"} for key, (status, _) in errors.items()},
     }
     if endpoint.docstring.summary:
         operation["summary"] = endpoint.docstring.summary

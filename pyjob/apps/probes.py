@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pyjob.settings import Deployment
@@ -14,10 +14,23 @@ if TYPE_CHECKING:
 
 
 class ProbesRoom:
-    """Tells the ``state`` of the job ``name`` at ``version``."""
+    """Tells the ``state`` of the job ``name`` at ``version``.
 
-    def __init__(self, state: State, deployment: Deployment, *, name: str, version: str) -> None:
+    ``stuck`` says what a running call is stuck at, if one is: then an orchestrator had better restart
+    the process.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        deployment: Deployment,
+        *,
+        name: str,
+        version: str,
+        stuck: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._state = state
+        self._stuck = stuck
         self._deployment = deployment
         self._name = name
         self._version = version
@@ -27,15 +40,15 @@ class ProbesRoom:
         return {"/live": {"GET": self.live}, "/ready": {"GET": self.ready}, "/health": {"GET": self.health}}
 
     def live(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """200 unless the job failed to start."""
-        state = self._state
-        live = state.status != "failed"
+        """200 unless the job failed to start, or a call is stuck."""
+        error = self._error()
+        live = error is None
         body: dict[str, object] = {
             "live": live,
             "deployment_timestamp": self._deployment.deployment_timestamp,
         }
         if not live:
-            body["error"] = state.error
+            body["error"] = error
         return json_response(200 if live else 500, body)(environ, start_response)
 
     def ready(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -45,18 +58,22 @@ class ProbesRoom:
 
     def health(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """All of it, with what is known of the deployment."""
-        status, deployment = self._state.status, self._deployment
+        status, deployment, error = self._state.status, self._deployment, self._error()
+        passes = status == "ready" and error is None
         body = {
             "service": "job",
             "job_name": self._name,
             "job_version": self._version,
-            "live": status != "failed",
+            "live": error is None,
             "ready": status == "ready",
-            "status": "pass" if status == "ready" else "fail",
-            "error": self._state.error,
+            "status": "pass" if passes else "fail",
+            "error": error,
             "git_version": deployment.git_version,
             "deployed_by_racetrack_version": deployment.deployed_by_racetrack_version,
             "deployment_timestamp": deployment.deployment_timestamp,
             "job_type_version": deployment.job_type_version,
         }
-        return json_response(200 if status == "ready" else 500, body)(environ, start_response)
+        return json_response(200 if passes else 500, body)(environ, start_response)
+
+    def _error(self) -> str | None:
+        return self._state.error if self._state.status == "failed" else self._stuck()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import math
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyjob.app import own_application
 from pyjob.application import Application, checked_prefix
 from pyjob.errors import ManifestError, Problem
+from pyjob.lanes.lanes import DEFAULT_THREADS
 from pyjob.logs import LEVELS
-from pyjob.serving.server import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_THREADS, serve_application
+from pyjob.serving.server import DEFAULT_GRACE, DEFAULT_HOST, DEFAULT_PORT, serve_application
 from pyjob.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,8 +53,22 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--threads",
         type=_positive,
-        default=DEFAULT_THREADS,
-        help="requests served at the same time (default: %(default)s)",
+        help="most calls at once, each in a thread, later ones wait (default: the job's max_concurrency, "
+        f"else {DEFAULT_THREADS})",
+    )
+    parser.add_argument(
+        "--grace",
+        type=_seconds,
+        default=DEFAULT_GRACE,
+        metavar="SECONDS",
+        help="how long running and waiting calls may take after SIGTERM or Ctrl-C (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--drain-delay",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to go on serving, unready, before that, so that balancers notice (default: none)",
     )
     parser.add_argument(
         "--url-prefix",
@@ -78,14 +96,22 @@ def _run(options: argparse.Namespace) -> int:
         settings=Settings(access_log=not options.no_access_log),
     )
     port = options.port if options.port is not None else _port_of(application)
-    return serve_application(
+    status = serve_application(
         application,
         host=options.host,
         port=port,
         threads=options.threads,
         unix_socket=options.unix_socket,
         fail_fast=options.fail_fast,
+        grace=options.grace,
+        drain_delay=options.drain_delay,
     )
+    if application.gate.running:
+        # Calls that outlast the grace are not waited for: neither they nor threads that they have made.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(status)
+    return status
 
 
 def _port_of(application: Application) -> int:
@@ -111,6 +137,16 @@ def _port(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, found {text!r}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
     return number
 
 

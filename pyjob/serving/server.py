@@ -1,4 +1,4 @@
-"""waitress, set up for jobs (SPEC 9)."""
+"""waitress, set up for jobs, from the first socket to the last answer (SPEC 9)."""
 
 from __future__ import annotations
 
@@ -7,41 +7,30 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from waitress.server import create_server
+from waitress import wasyncore
 
-from pyjob.app import create
 from pyjob.application import Application
 from pyjob.errors import AddressError
-from pyjob.logs import set_up_logging
+from pyjob.lanes.lanes import DEFAULT_THREADS, Lanes
+from pyjob.serving.drain import Drain
+from pyjob.serving.limits import capacity_for, tell_if_short
+from pyjob.serving.listener import Listener, open_listeners
+from pyjob.serving.signals import Signals
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104  a service is there to be reached; the docs say so
 DEFAULT_PORT = 7000
-DEFAULT_THREADS = 8
+DEFAULT_GRACE = 30.0
+# The loop's longest sleep, in seconds: while it serves, and on the way down.
+TURN = 1.0
+LAST_TURNS = 0.02
 
-
-def serve(
-    job: type | object,
-    *,
-    manifest: Mapping[str, object] | None = None,
-    host: str = "127.0.0.1",
-    port: int = DEFAULT_PORT,
-    threads: int = DEFAULT_THREADS,
-) -> None:
-    """Serve a class or an instance at hand until interrupted: a notebook, ``if __name__ == "__main__"``.
-
-    By the same rules as a job in a folder (SPEC 10.6); logging is set up where nobody has done so.
-    Raises `ManifestError` and `AddressError`.
-    """
-    if not logging.getLogger().handlers:
-        set_up_logging(os.environ.get("LOG_LEVEL") or "info")
-    serve_application(create(job, manifest=manifest), host=host, port=port, threads=threads)
+Loop = dict[int, Any]
 
 
 def serve_application(
@@ -49,43 +38,72 @@ def serve_application(
     *,
     host: str,
     port: int,
-    threads: int,
+    threads: int | None = None,
     unix_socket: str | None = None,
     fail_fast: bool = False,
+    grace: float = DEFAULT_GRACE,
+    drain_delay: float = 0.0,
 ) -> int:
-    """Listen, load the job, serve until SIGTERM or SIGINT; the exit status.
+    """Listen, load the job, serve until SIGTERM or SIGINT, and let calls end; the exit status.
 
-    With ``fail_fast`` a failed load ends the process with status 1. Raises `AddressError`.
+    ``threads``: most calls at once. Where nobody says, 500 for a job without `max_concurrency`. With
+    ``fail_fast`` a failed load ends the process with status 1. ``application.gate.running`` tells how many
+    calls were left to themselves. Raises `AddressError`.
     """
-    where: dict[str, Any] = {"unix_socket": unix_socket} if unix_socket else {"host": host, "port": port}
+    gate = application.gate
+    if threads is not None or gate.slots is None:
+        gate.cap_at(threads or DEFAULT_THREADS)
+    loop: Loop = {}
+    lanes = Lanes(gate)
     try:
-        server = create_server(application, **where, **_options(application, threads))
+        listeners = _listen(application, loop, lanes, host=host, port=port, unix_socket=unix_socket)
+        try:
+            _announce(application, listeners, unix_socket)
+            with Signals(loop) as signals:
+                _start(application, fail_fast=fail_fast)
+                while not signals.count:
+                    wasyncore.poll2(TURN, loop)
+                _go_down(Drain(application, listeners, grace=grace, delay=drain_delay), loop, signals)
+        finally:
+            wasyncore.close_all(loop)
+            if unix_socket:
+                Path(unix_socket).unlink(missing_ok=True)
+    finally:
+        lanes.end()
+    _tell_end(application)
+    return 1 if fail_fast and application.state.status == "failed" else 0
+
+
+def _listen(
+    application: Application,
+    loop: Loop,
+    lanes: Lanes,
+    *,
+    host: str,
+    port: int,
+    unix_socket: str | None,
+) -> list[Listener]:
+    where: dict[str, Any] = {"unix_socket": unix_socket} if unix_socket else {"host": host, "port": port}
+    capacity = capacity_for(application.gate)
+    if application.manifest.jobtype_extra.max_concurrency is not None:
+        tell_if_short(application.gate, capacity, application.manifest.name)
+    options = where | _options(application) | {"connection_limit": capacity.connections}
+    try:
+        return open_listeners(application, loop, lanes.pool, options)
     except (OSError, ValueError) as error:
         place = unix_socket or _url(host, port)
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         remedy = "; choose another port, or 0 for any that is free" if taken else ""
         raise AddressError(f"cannot listen on {place}: {error}{remedy}") from error
-    try:
-        _announce(application, server, unix_socket)
-        # waitress ends its loop at SystemExit; a signal may also come just before or after the loop.
-        with suppress(SystemExit), _signals_end_the_server():
-            _start(application, fail_fast=fail_fast)
-            server.run()
-        logger.info("job %s %s: stopped", application.manifest.name, application.manifest.version)
-    finally:
-        server.close()
-    return 1 if fail_fast and application.state.status == "failed" else 0
 
 
-def _options(application: Application, threads: int) -> dict[str, Any]:
+def _options(application: Application) -> dict[str, Any]:
     return {
-        "threads": threads,
         # waitress refuses at this size, the job's limit is the largest size that passes.
         "max_request_body_size": application.manifest.jobtype_extra.max_body_size + 1,
         "max_request_header_size": 64 * 1024,
-        "connection_limit": 1000,
-        # select() stops at descriptor 1024.
-        "asyncore_use_poll": True,
+        # Read on while a call waits or runs: only so is it seen that its caller has left.
+        "channel_request_lookahead": 1,
         "channel_timeout": 60,
         "clear_untrusted_proxy_headers": True,
         "expose_tracebacks": False,
@@ -106,39 +124,32 @@ def _start(application: Application, *, fail_fast: bool) -> None:
     threading.Thread(target=end_if_failed, name="pyjob-fail-fast", daemon=True).start()
 
 
-@contextmanager
-def _signals_end_the_server() -> Iterator[None]:
-    """SIGTERM ends the server as SIGINT does: waitress finishes running calls and returns.
-
-    Signals can only be handled in the main thread; elsewhere (a notebook's) they are left alone.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _go_down(drain: Drain, loop: Loop, signals: Signals) -> None:
+    for _ in drain.turns():
+        wasyncore.poll2(LAST_TURNS, loop)
+        if signals.count > 1:
+            drain.hurry()
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
-def _announce(application: Application, server: Any, unix_socket: str | None) -> None:
+def _announce(application: Application, listeners: Sequence[Listener], unix_socket: str | None) -> None:
     manifest = application.manifest
     job = f"job {manifest.name} {manifest.version}"
     if unix_socket:
         logger.info("%s: listening on %s", job, unix_socket)
         return
     # Several sockets where the host's name has several addresses, as localhost may.
-    addresses = getattr(server, "effective_listen", None) or [(server.effective_host, server.effective_port)]
-    host, port = addresses[0]
+    host, port = str(listeners[0].effective_host), int(listeners[0].effective_port)
     # 0.0.0.0 is where it listens, not what a browser can open.
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     logger.info("%s: listening on %s, docs at %s/docs", job, _url(host, port), _url(reachable, port))
+
+
+def _tell_end(application: Application) -> None:
+    manifest, left = application.manifest, application.gate.running
+    if left:
+        logger.warning("job %s %s: stopped, %d calls cut off", manifest.name, manifest.version, left)
+    else:
+        logger.info("job %s %s: stopped", manifest.name, manifest.version)
 
 
 def _url(host: str, port: int) -> str:

@@ -29,7 +29,11 @@ class StreamedResponse:
         self._context = context
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        start_response(self.status, self._headers)
+        try:
+            start_response(self.status, self._headers)
+        except BaseException:
+            self.close()  # the server never gets it, so that nobody else would
+            raise
         return self
 
     def __iter__(self) -> StreamedResponse:

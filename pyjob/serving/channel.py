@@ -1,0 +1,191 @@
+"""A connection of waitress on which a call can wait without a thread (SPEC 5)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.task import WSGITask
+from waitress.utilities import Error
+
+from pyjob.gate.door import SEAT, Parked, Waiting
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# The last connections of the server's limit, kept for what is no call.
+RESERVE = 50
+# A head must be complete after so many seconds; a body has as many, and one more for each 500 bytes.
+HEAD_SECONDS = 10.0
+BODY_RATE = 500
+
+
+class RequestTimeout(Error):  # type: ignore[misc]  # noqa: N818  waitress names its own so
+    """The request took too long to come (RFC 9110, 15.5.9)."""
+
+    code = 408
+    reason = "Request Timeout"
+
+
+class Seat:
+    """Where the request of one channel waits without a thread; see `pyjob.gate.door.Seat`.
+
+    The first pass may still unwind when the turn comes: whichever of the two is last puts the request back.
+    """
+
+    __slots__ = ("_called", "_channel", "_lock", "_parked", "hangs_up", "in_reserve", "waiting")
+
+    def __init__(self, channel: Channel, *, in_reserve: bool) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._parked = self._called = False
+        self.waiting: Waiting | None = None
+        self.in_reserve = in_reserve
+        self.hangs_up = False
+
+    def is_gone(self) -> bool:
+        """Whether the caller has closed the connection, or its sending half."""
+        return not self._channel.connected
+
+    def park(self, waiting: Waiting) -> NoReturn:
+        """Leave ``waiting`` here, and the thread to others."""
+        self.waiting = waiting
+        raise Parked
+
+    def take(self) -> Waiting | None:
+        """What was left here."""
+        waiting, self.waiting = self.waiting, None
+        return waiting
+
+    def hang_up(self) -> None:
+        """Close the connection after this answer."""
+        self.hangs_up = True
+
+    def resume(self) -> None:
+        """The turn has come."""
+        self._meet(called=True)
+
+    def unwound(self) -> None:
+        """The thread of the first pass is free."""
+        self._meet(parked=True)
+
+    def settle(self, waiting: Waiting) -> None:
+        """A second pass is over: was ``waiting`` taken?"""
+        if self.waiting is waiting:
+            self.waiting = None
+            waiting.lost()
+
+    def _meet(self, *, called: bool = False, parked: bool = False) -> None:
+        with self._lock:
+            self._called |= called
+            self._parked |= parked
+            if not (self._called and self._parked):
+                return
+            self._called = self._parked = False
+        self._channel.server.task_dispatcher.put_back(self._channel)
+
+
+class Task(WSGITask):  # type: ignore[misc]
+    """One request; the application finds its seat in the environ."""
+
+    def get_environment(self) -> WSGIEnvironment:
+        """The WSGI environ."""
+        environ: WSGIEnvironment = super().get_environment()
+        environ[SEAT] = self.channel.seat
+        return environ
+
+    def build_response_header(self) -> bytes:
+        """The head, which says so if this answer is the connection's last."""
+        if self.channel.seat.hangs_up:
+            self.set_close_on_finish()
+        head: bytes = super().build_response_header()
+        return head
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """One connection."""
+
+    task_class = Task
+    request: Any
+
+    def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
+        super().__init__(server, sock, addr, adj, map=map)
+        in_reserve = len(self._map) > adj.connection_limit - RESERVE
+        self.seat = Seat(self, in_reserve=in_reserve)
+        # Since when it waits for a complete request, and for which part of one.
+        self.waiting_since = time.monotonic()
+        self._stage: object = None
+        self._answering = False
+        self._is_cut_off = False
+
+    def received(self, data: bytes) -> bool:
+        """Take in bytes of a request."""
+        took: bool = super().received(data)
+        request = self.request
+        stage = None if request is None else (request, request.headers_finished)
+        if stage != self._stage:
+            self._stage = stage
+            self.waiting_since = time.monotonic()
+        return took
+
+    def service(self) -> None:
+        """Serve the first request, or the rest of one that was parked."""
+        waiting = self.seat.waiting
+        self._answering = False
+        try:
+            super().service()
+        except Parked:
+            self.seat.unwound()
+            return
+        finally:
+            if waiting is not None:
+                self.seat.settle(waiting)
+        if not self.requests:
+            self.waiting_since = time.monotonic()
+
+    def write_soon(self, data: Any) -> int:
+        """Send bytes of an answer."""
+        with self.outbuf_lock:
+            if self._is_cut_off:
+                raise ClientDisconnected
+            self._answering = True
+            sent: int = super().write_soon(data)
+            return sent
+
+    def is_incomplete(self) -> bool:
+        """Whether nothing is to be done here before more of a request comes."""
+        return not self.requests and not self.total_outbufs_len and not self.will_close
+
+    def is_late(self, now: float) -> bool:
+        """Whether a request has been begun and takes too long to come (SPEC 5.3)."""
+        request = self.request
+        if request is None:
+            return False
+        allowed = HEAD_SECONDS
+        if request.headers_finished:
+            allowed += request.body_bytes_received / BODY_RATE
+        return now - self.waiting_since > allowed
+
+    def refuse_late(self) -> None:
+        """Answer 408 to a request that takes too long, and close; for the thread of the loop."""
+        with self.requests_lock:
+            request, self.request = self.request, None
+            if request is None:
+                return
+            request.error = RequestTimeout("the request did not come in time")
+            request.completed = True
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
+
+    def cut_off(self, answer: bytes) -> None:
+        """Send ``answer`` in place of that of the call that runs here, and nothing after it."""
+        with self.outbuf_lock:
+            self._is_cut_off = True
+            if not self._answering and self.connected:
+                self.outbufs[-1].append(answer)
+                self.total_outbufs_len += len(answer)
+            self.close_when_flushed = True

@@ -1,0 +1,117 @@
+"""The way down of a server: nobody new, and time for those who are there (SPEC 9)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+from pyjob.application import Application
+from pyjob.serving.channel import Channel
+from pyjob.serving.listener import Listener
+
+# How often it tells who is still there.
+TELL_SECONDS = 5.0
+# What answers have to reach their callers once the grace is over.
+FLUSH_SECONDS = 0.4
+# Turns of the loop after which everything has been read that had been sent before the listeners closed.
+READING_TURNS = 3
+
+BODY = json.dumps({"error": "the service is going down", "type": "Service Unavailable"}).encode()
+HEAD = (
+    b"HTTP/1.1 503 Service Unavailable",
+    b"Connection: close",
+    b"Content-Length: %d" % len(BODY),
+    b"Content-Type: application/json",
+    b"Retry-After: 1",
+)
+CUT_OFF = b"\r\n".join((*HEAD, b"", BODY))
+
+logger = logging.getLogger(__name__)
+
+
+class Drain:
+    """Brings ``listeners`` of one application down: ``delay`` seconds of serving on, then ``grace`` seconds.
+
+    The thread of waitress's loop goes through `turns`, and takes one turn of the loop for each.
+    """
+
+    def __init__(
+        self, application: Application, listeners: Sequence[Listener], *, grace: float, delay: float
+    ) -> None:
+        self._application = application
+        self._listeners = listeners
+        self._closes_at = time.monotonic() + delay
+        self._cuts_at = self._closes_at + grace
+        self._tells_at = 0.0
+        self._is_hurried = False
+
+    def hurry(self) -> None:
+        """No more delay, and no more grace."""
+        self._is_hurried = True
+
+    def turns(self) -> Iterator[None]:
+        """The whole way down, a turn of the loop at each step."""
+        self._application.state.become_draining()
+        while self._has_time(self._closes_at):
+            self._tell("unready, still serving")
+            yield
+        self._tells_at = 0.0
+        for listener in self._listeners:
+            listener.stop_listening()
+        for _ in range(READING_TURNS):
+            yield
+        while self._channels() and self._has_time(self._cuts_at):
+            self._tell("going down")
+            self._close_idle()
+            yield
+        if self._channels():
+            yield from self._send_rest_away()
+
+    def _send_rest_away(self) -> Iterator[None]:
+        """503 for what waits, then for what runs: its thread goes on, but nobody hears of it."""
+        gate = self._application.gate
+        logger.warning(
+            "%s: the grace is over: %d running, %d waiting", self._name, gate.running, gate.waiting
+        )
+        gate.dismiss()
+        yield from self._flush(until_left=gate.running)
+        for channel in self._channels():
+            channel.cut_off(CUT_OFF)
+        yield from self._flush(until_left=0)
+
+    def _flush(self, until_left: int) -> Iterator[None]:
+        ends_at = time.monotonic() + FLUSH_SECONDS
+        while len(self._channels()) > until_left and time.monotonic() < ends_at:
+            self._close_idle()
+            yield
+
+    def _channels(self) -> list[Channel]:
+        return [channel for listener in self._listeners for channel in listener.channels()]
+
+    def _close_idle(self) -> None:
+        """Every answer from now on is the last of its connection, and who sends nothing has had his time."""
+        for channel in self._channels():
+            channel.seat.hang_up()
+            if channel.is_incomplete() and channel.request is None:
+                channel.handle_close()
+
+    def _has_time(self, until: float) -> bool:
+        return not self._is_hurried and time.monotonic() < until
+
+    def _tell(self, what: str) -> None:
+        now = time.monotonic()
+        if now < self._tells_at:
+            return
+        self._tells_at = now + TELL_SECONDS
+        gate = self._application.gate
+        left = max(0.0, self._cuts_at - now)
+        logger.info(
+            "%s: %s: %d running, %d waiting, %.0f s left",
+            *(self._name, what, gate.running, gate.waiting, left),
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"job {self._application.manifest.name} {self._application.manifest.version}"

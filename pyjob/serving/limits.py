@@ -1,0 +1,63 @@
+"""How many connections a server takes, and how many calls can wait on them (SPEC 5.2, 5.3)."""
+
+from __future__ import annotations
+
+import logging
+import resource
+from dataclasses import dataclass
+
+from pyjob.gate.gate import Gate
+from pyjob.serving.channel import RESERVE
+
+# Connections that a server takes where the line asks for no more.
+USUAL_CONNECTIONS = 1000
+# A turn of waitress's loop looks at every connection: with more than these it would be slow for all.
+MOST_CONNECTIONS = 5000
+# Descriptors for what is no connection: listeners, pipes, files of the job, its own connections.
+OTHER_DESCRIPTORS = 100
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """``connections`` in all, of which ``waiting`` can be calls that wait."""
+
+    connections: int
+    waiting: int
+
+
+def capacity_for(gate: Gate, *, most: int = MOST_CONNECTIONS) -> Capacity:
+    """What fits the line of ``gate``, at most ``most`` connections and what the descriptors allow.
+
+    Raises the process's limit of descriptors where the system lets it.
+    """
+    slots = gate.slots or 0
+    wanted = max(USUAL_CONNECTIONS, slots + (gate.queue or 0) + RESERVE)
+    descriptors = _descriptors(min(wanted, most) + OTHER_DESCRIPTORS)
+    connections = max(2 * RESERVE, min(wanted, most, descriptors - OTHER_DESCRIPTORS))
+    return Capacity(connections, max(0, connections - RESERVE - slots))
+
+
+def tell_if_short(gate: Gate, capacity: Capacity, name: str) -> None:
+    """One warning where the manifest promises a longer line than the server can hold."""
+    if gate.queue is None or gate.queue > capacity.waiting:
+        promised = "any number of" if gate.queue is None else str(gate.queue)
+        logger.warning(
+            "job %s: max_concurrency_queue lets %s calls wait, this server can hold %d: later ones get 503",
+            *(name, promised, capacity.waiting),
+        )
+
+
+def _descriptors(wanted: int) -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft < wanted:
+        best = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (best, hard))
+        except (OSError, ValueError):
+            return soft
+        return best
+    return soft

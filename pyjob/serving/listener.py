@@ -1,0 +1,125 @@
+"""waitress's listening sockets, with more of what a service needs (SPEC 5.3)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from waitress.adjustments import Adjustments
+from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
+
+from pyjob.lanes.pool import Pool
+from pyjob.serving.channel import Channel
+
+# How often late requests are looked for, and how often a full house is told of.
+LOOK_SECONDS = 1
+TELL_SECONDS = 60.0
+# Connections closed at once when there are too many: each look at all of them makes room for some.
+ROOM = 10
+
+logger = logging.getLogger(__name__)
+
+
+class Listener(BaseWSGIServer):  # type: ignore[misc]
+    """One listening socket: accepts all that stand there, and makes room where there is none.
+
+    waitress accepts one connection a turn of its loop, and a turn looks at every open one.
+    """
+
+    channel_class = Channel
+    next_channel_cleanup: float
+    _told_at = float("-inf")
+    _has_no_room = False
+
+    def channels(self) -> list[Channel]:
+        """The open connections."""
+        return list(self.active_channels.values())
+
+    def readable(self) -> bool:
+        """Whether it wants to accept; called at every turn of the loop."""
+        now = time.time()
+        if now >= self.next_channel_cleanup:
+            self.next_channel_cleanup = now + LOOK_SECONDS
+            self._has_no_room = False
+            self.maintenance(now)
+        # Where there is no room to make, the loop must not be told again and again who stands there.
+        return bool(self.accepting) and not (self._has_no_room and self._is_full())
+
+    def handle_accept(self) -> None:
+        """Accept until nobody stands there."""
+        for _ in range(self.adj.backlog):
+            if self._is_full() and not self._make_room():
+                return
+            before = len(self.active_channels)
+            super().handle_accept()
+            if len(self.active_channels) == before:
+                return
+
+    def maintenance(self, now: float) -> None:
+        """Close what is idle for too long or is not read, and answer requests that come too slowly."""
+        super().maintenance(now)
+        stalled = now - self.adj.channel_timeout
+        late = time.monotonic()
+        for channel in self.channels():
+            if channel.is_late(late):
+                channel.refuse_late()
+            elif channel.total_outbufs_len and channel.last_activity < stalled:
+                channel.will_close = True
+
+    def stop_listening(self) -> None:
+        """Accept the backlog, then close the socket; open connections and the loop's trigger stay."""
+        self.handle_accept()
+        self.accepting = False
+        self.del_channel()
+        self.socket.close()
+
+    def _is_full(self) -> bool:
+        return bool(len(self._map) >= self.adj.connection_limit)
+
+    def _make_room(self) -> bool:
+        """Close those who have been waiting longest for a request to be complete."""
+        idle = [channel for channel in self.channels() if channel.is_incomplete()]
+        idle.sort(key=lambda channel: channel.waiting_since)
+        for channel in idle[:ROOM]:
+            channel.handle_close()
+        now = time.monotonic()
+        if now - self._told_at > TELL_SECONDS:
+            self._told_at = now
+            logger.warning(
+                "%d connections are as many as this server takes: idle and slow ones are closed",
+                self.adj.connection_limit,
+            )
+        self._has_no_room = not idle
+        return bool(idle)
+
+
+class TcpListener(Listener, TcpWSGIServer):  # type: ignore[misc]
+    """On a port."""
+
+
+class UnixListener(Listener, UnixWSGIServer):  # type: ignore[misc]
+    """On a Unix socket."""
+
+
+def open_listeners(
+    application: Any, sockets: dict[int, Any], pool: Pool, options: Mapping[str, Any]
+) -> list[Listener]:
+    """Listen as ``options`` (waitress's adjustments) say, on all addresses of the host; in ``sockets``.
+
+    Raises OSError and ValueError.
+    """
+    adj = Adjustments(**options)
+    if adj.unix_socket:
+        return [UnixListener(application, sockets, dispatcher=pool, adj=adj)]
+    listeners: list[Listener] = []
+    try:
+        for address in adj.listen:
+            listener = TcpListener(application, sockets, dispatcher=pool, adj=adj, sockinfo=address)
+            listeners.append(listener)
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners

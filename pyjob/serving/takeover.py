@@ -1,0 +1,137 @@
+"""The server that an application meets with its first request, where pyjob did not start it (SPEC 5.3, 10.4).
+
+A plain waitress that serves the application and nothing else is taken over: from then on calls wait there
+without threads, as under `pyjob run`. Under any other server waiting calls hold its threads, and the log
+says once what that means.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any
+
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.proxy_headers import proxy_headers_middleware
+from waitress.server import BaseWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from pyjob.application import Application
+from pyjob.gate.door import SEAT
+from pyjob.lanes.lanes import DEFAULT_THREADS, Lanes
+from pyjob.lanes.pool import Pool
+from pyjob.serving.channel import Channel
+from pyjob.serving.limits import MOST_CONNECTIONS, capacity_for, tell_if_short
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# select() stops at descriptor 1,024, and not all descriptors are connections.
+MOST_UNDER_SELECT = 900
+
+logger = logging.getLogger(__name__)
+
+
+class UnknownServerError(Exception):
+    """A waitress that is not taken over, and why."""
+
+
+def meet(application: Application, environ: WSGIEnvironment, *roots: object) -> None:
+    """Take the server over, or tell what calls that wait mean under it.
+
+    ``roots`` are the callables under which a server may know ``application``.
+    """
+    if SEAT in environ:  # a server of ours, or one that has been taken over
+        return
+    name = application.manifest.name
+    connected = environ.get("waitress.client_disconnected")
+    if connected is not None:
+        try:
+            threads = _take_over(application, getattr(connected, "__self__", None), roots)
+        except UnknownServerError as reason:
+            logger.warning("job %s: this waitress is left as it is, since %s", name, reason)
+        else:
+            logger.info("job %s: waitress serves up to %d calls at once, the others wait", name, threads)
+            return
+    if environ.get("wsgi.multiprocess"):
+        logger.warning(
+            "job %s: this server has several processes: max_concurrency, its line and all metrics are those "
+            "of each process alone",
+            name,
+        )
+    if application.gate.slots is not None and application.threads is None:
+        logger.warning(
+            "job %s: calls that wait hold threads of this server, which probes then wait for, and its "
+            "threads bound the line: say how many there are, create(..., threads=N), to keep one free",
+            name,
+        )
+
+
+def _take_over(application: Application, channel: object, roots: tuple[object, ...]) -> int:
+    """Serve through lanes of our own from now on; how many calls at once. Raises `UnknownServerError`."""
+    servers = _servers(channel, roots)
+    adj, gate = servers[0].adj, application.gate
+    usual = adj.threads == Adjustments.threads
+    if gate.slots is None or not usual:
+        gate.cap_at(DEFAULT_THREADS if usual else adj.threads)
+    capacity = capacity_for(gate, most=MOST_CONNECTIONS if adj.asyncore_use_poll else MOST_UNDER_SELECT)
+    if adj.connection_limit == Adjustments.connection_limit:
+        adj.connection_limit = capacity.connections
+    if application.manifest.jobtype_extra.max_concurrency is not None:
+        tell_if_short(gate, capacity, application.manifest.name)
+    # Read on while a call waits or runs: only so is it seen that its caller has left.
+    adj.channel_request_lookahead = max(1, adj.channel_request_lookahead)
+    # Connections that stand already keep the blocking door, and may hold a thread each.
+    standing = sum(len(server.active_channels) for server in servers)
+    lanes = Lanes(gate, extra=standing)
+    for server in servers:
+        server.channel_class = Channel
+    _replace(servers[0].task_dispatcher, lanes, servers)
+    return gate.slots or DEFAULT_THREADS
+
+
+def _servers(channel: object, roots: tuple[object, ...]) -> list[Any]:
+    """The listening sockets of the server behind ``channel``, if they are what is known here."""
+    if not isinstance(channel, HTTPChannel) or not isinstance(channel.server, BaseWSGIServer):
+        raise UnknownServerError("its connections are of an unknown kind")
+    servers: list[Any] = [one for one in channel._map.values() if isinstance(one, BaseWSGIServer)]
+    dispatcher = channel.server.task_dispatcher
+    for server in servers:
+        if not _is_root(server.application, roots):
+            raise UnknownServerError("the job stands behind another application")
+        if server.channel_class is not HTTPChannel or server.task_dispatcher is not dispatcher:
+            raise UnknownServerError("its sockets are of an unknown kind")
+    if type(dispatcher) is not ThreadedTaskDispatcher:
+        raise UnknownServerError("its threads are of an unknown kind")
+    return servers
+
+
+def _is_root(served: object, roots: tuple[object, ...]) -> bool:
+    """Whether a server calls one of ``roots`` itself, or through waitress's own wrapper."""
+    wrapper = proxy_headers_middleware(None).__code__
+    if inspect.isfunction(served) and served.__code__ is wrapper:
+        served = inspect.getclosurevars(served).nonlocals.get("app")
+    return any(served is root for root in roots)
+
+
+def _replace(dispatcher: Any, lanes: Lanes, servers: list[Any]) -> None:
+    """Have the pool of ``lanes`` serve what ``dispatcher`` did; its own threads end after what they have."""
+    pool = lanes.pool
+    for server in servers:
+        server.task_dispatcher = pool
+    # Several sockets have a common object that ends the dispatcher, and knows no other.
+    dispatcher.add_task = pool.add_task
+    dispatcher.shutdown = pool.shutdown
+    dispatcher.set_thread_count(0)
+    # A thread may have been about to queue something while we were here.
+    lanes.watch(lambda: _move_queue(dispatcher, pool))
+
+
+def _move_queue(dispatcher: Any, pool: Pool) -> bool:
+    with dispatcher.lock:
+        tasks = list(dispatcher.queue)
+        dispatcher.queue.clear()
+    for task in tasks:
+        pool.add_task(task)
+    return bool(tasks)
