@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import WSGITask
-from waitress.utilities import Error
+from waitress.utilities import Error, build_http_date
 
 from pyjob.gate.door import SEAT, Parked, Waiting
 
@@ -21,6 +21,10 @@ RESERVE = 50
 # A head must be complete after so many seconds; a body has as many, and one more for each 500 bytes.
 HEAD_SECONDS = 10.0
 BODY_RATE = 500
+# Headers that waitress adds, and treats in its own way where the application has sent them.
+ADDED_HEADERS = frozenset(("date", "server", "via"))
+# Head and body of an answer that is no longer are copied together, to be sent with one call of the system.
+LARGEST_PIECE = 64 * 1024
 
 
 class RequestTimeout(Error):  # type: ignore[misc]  # noqa: N818  waitress names its own so
@@ -91,6 +95,8 @@ class Seat:
 class Task(WSGITask):  # type: ignore[misc]
     """One request; the application finds its seat in the environ."""
 
+    wrote_header: bool
+
     def get_environment(self) -> WSGIEnvironment:
         """The WSGI environ."""
         environ: WSGIEnvironment = super().get_environment()
@@ -98,9 +104,39 @@ class Task(WSGITask):  # type: ignore[misc]
         return environ
 
     def build_response_header(self) -> bytes:
-        """The head, which says so if this answer is the connection's last."""
+        """The head, which says so if this answer is the connection's last.
+
+        The usual one, of a whole answer by HTTP/1.1, is put together here: waitress rewrites every header.
+        """
         if self.channel.seat.hangs_up:
             self.set_close_on_finish()
+        if self.version != "1.1" or self.content_length is None or not self.has_body:
+            return self._any_head()
+        if self.request.headers.get("CONNECTION", "").lower() == "close":
+            self.set_close_on_finish()
+        lines = [f"HTTP/1.1 {self.status}"]
+        for name, value in self.response_headers:
+            if name.lower() in ADDED_HEADERS:
+                return self._any_head()
+            lines.append(f"{name}: {value}")
+        ident = self.channel.server.adj.ident
+        if ident:
+            lines.append(f"Server: {ident}")
+        lines.append(f"Date: {build_http_date(self.start_time)}\r\n\r\n")
+        return "\r\n".join(lines).encode("latin-1")
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``; a small answer that comes in one piece goes out in one, with its head."""
+        length = self.content_length
+        if self.wrote_header or not self.complete or length != len(data) or not 0 < length <= LARGEST_PIECE:
+            super().write(data)
+            return
+        head = self.build_response_header()
+        self.channel.write_soon(head + data if self.has_body else head)
+        self.wrote_header = True
+        self.content_bytes_written = length
+
+    def _any_head(self) -> bytes:
         head: bytes = super().build_response_header()
         return head
 
