@@ -481,10 +481,10 @@ def test_fields_not_in_force_yet_are_told_once(
     make_job: MakeJob, client_of: ClientOf, caplog: pytest.LogCaptureFixture
 ) -> None:
     code = "class Job:\n    def perform(self): ...\n"
-    client_of(make_job(code, extra={"max_concurrency": 1}))
+    client_of(make_job(code, extra={"python_version": "'3.12'"}))
     told = [r.getMessage() for r in caplog.records if "not in force" in r.getMessage()]
     assert len(told) == 1
-    assert told[0].endswith("job.yaml: not in force in this version of pyjob: jobtype_extra.max_concurrency")
+    assert told[0].endswith("job.yaml: not in force in this version of pyjob: jobtype_extra.python_version")
 
 
 def test_methods_not_served_yet_are_told(

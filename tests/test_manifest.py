@@ -129,7 +129,7 @@ golang: [x]
     assert manifest.secret_runtime_env_file == "secrets/.env"
     changed = {row.path for row in ROWS if not row.in_force}
     assert set(fields_not_in_force(manifest)) == changed
-    assert {"extends", "replicas", "jobtype_extra.max_concurrency"} < changed
+    assert {"extends", "replicas", "jobtype_extra.python_version"} < changed
 
 
 def test_a_manifest_is_frozen_and_can_be_pickled_and_taken_apart(read: Read) -> None:

@@ -132,8 +132,10 @@ def test_a_few_aliases_and_merges_are_fine(tmp_path: Path) -> None:
 
 
 def test_a_merged_mapping_does_not_count_as_a_repetition(tmp_path: Path) -> None:
-    text = "labels: {a: &a {x: 1, y: 2}, b: &b {<<: *a, x: 3}, c: {<<: [*b, *a], y: 4}}"
-    assert read(tmp_path, GOOD + text).labels["c"] == {"x": 3, "y": 4}
+    # Which of several merged mappings wins differs between versions of PyYAML, and is no matter of ours.
+    text = "labels: {a: &a {x: 1, y: 2}, b: &b {<<: *a, x: 3}, c: {<<: [*a, *a], y: 4}}"
+    labels = read(tmp_path, GOOD + text).labels
+    assert (labels["b"], labels["c"]) == ({"x": 3, "y": 2}, {"x": 1, "y": 4})
 
 
 def test_repeated_keys_are_reported_together_with_everything_else(tmp_path: Path) -> None:

@@ -1,11 +1,18 @@
-"""What carries the requests of one application under waitress: its threads, and who looks after its line."""
+"""What carries the requests of one application under waitress, in place of waitress's own dispatcher.
+
+Calls have a lane of their own, so that nothing else waits behind them. Web views will have one too, and
+static files belong to the quick ones.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from pyjob.gate.gate import Gate
-from pyjob.lanes.pool import SPARE, Pool
+from pyjob.lanes.pool import Pool, Task
 from pyjob.lanes.warden import Chore, Warden
 
 # Calls at once where the manifest has no max_concurrency and nobody says --threads.
@@ -13,16 +20,35 @@ DEFAULT_THREADS = 500
 # While a call runs for longer than this, threads take turns more often: short requests would wait for it.
 LONG_CALL = 0.05
 HURRIED_INTERVAL = 0.001
+# Threads of the calls' lane that no call holds: they check calls, refuse them, let them wait.
+SPARE = 4
+# Threads of the other lane that are there, and how many it may have: metrics() of a job may be slow.
+QUICK_SPARE = 2
+QUICK_MOST = 16
+# Not calls: these only read.
+QUICK_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class Connection(Task, Protocol):
+    """A channel of waitress, whose first request is to be served."""
+
+    @property
+    def requests(self) -> Sequence[object]:
+        """The requests that have come, the first one first."""
 
 
 class Lanes:
-    """The pool for the calls of ``gate`` and for everything else; ``extra`` threads for other waiters."""
+    """The threads for the calls of ``gate`` and for everything else; ``extra`` ones for other waiters.
+
+    `add_task` and `shutdown` are what waitress calls.
+    """
 
     def __init__(self, gate: Gate, *, extra: int = 0) -> None:
         self._gate = gate
         self._warden = Warden()
         self._usual_interval: float | None = None
-        self.pool = Pool((gate.slots or DEFAULT_THREADS) + SPARE + extra, self._warden)
+        self._calls = Pool(SPARE, (gate.slots or DEFAULT_THREADS) + SPARE + extra, self._warden)
+        self._quick = Pool(QUICK_SPARE, QUICK_MOST, self._warden)
         self.watch(self._tend_line)
         self.watch(self._share_interpreter)
 
@@ -30,10 +56,29 @@ class Lanes:
         """Have ``chore`` done while requests come."""
         self._warden.watch(chore)
 
-    def end(self) -> None:
-        """End the threads that are not held, and leave the interpreter as it was."""
-        self.pool.shutdown(cancel_pending=False, timeout=0)
+    def add_task(self, connection: Connection) -> None:
+        """A request has come."""
+        method = getattr(connection.requests[0], "command", "") if connection.requests else ""
+        (self._quick if method in QUICK_METHODS else self._calls).add_task(connection)
+
+    def put_back(self, connection: Connection) -> None:
+        """A call that was parked has its turn: it goes before those that have just come."""
+        self._calls.put_back(connection)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End the threads, waiting ``timeout`` seconds for those that serve; the interpreter as it was."""
+        deadline = time.monotonic() + timeout
+        pools = (self._calls, self._quick)
+        for pool in pools:
+            pool.stop()
+        for pool in pools:
+            pool.join(deadline)
+        self._warden.end()
         self._set_interval(hurried=False)
+        for pool in pools:
+            if cancel_pending:
+                pool.cancel()
+        return cancel_pending
 
     def _tend_line(self) -> bool:
         self._gate.sweep()

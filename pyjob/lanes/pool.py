@@ -1,7 +1,7 @@
-"""The threads that serve requests under waitress: a few, and one more for each that is held (SPEC 5.1, 5.3).
+"""The threads of one lane: a few, and one more for each that is held (SPEC 5.1, 5.3).
 
-A thread is *held* while it runs one request for long: a slow call. Beside those there are always `SPARE`
-threads for what is short: probes, metrics, docs, refusals, checks of calls that then wait without a thread.
+A thread is *held* while it serves one request for long. Beside those there are always some spare ones for
+what is short.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Protocol
 
 from pyjob.lanes.warden import Warden
 
-SPARE = 4
 # Threads that nobody needed for so many seconds end.
 IDLE_SECONDS = 10.0
 
@@ -63,10 +62,11 @@ class Worker(threading.Thread):
 
 
 class Pool:
-    """Threads for waitress, in place of its own task dispatcher: at most ``most`` of them."""
+    """The threads of one lane: ``spare`` ones that are not held, and at most ``most``."""
 
-    def __init__(self, most: int, warden: Warden) -> None:
+    def __init__(self, spare: int, most: int, warden: Warden) -> None:
         self.most = most
+        self._spare = spare
         self._warden = warden
         self._lock = threading.Lock()
         self._workers: set[Worker] = set()
@@ -74,9 +74,10 @@ class Pool:
         self._tokens: SimpleQueue[bool] = SimpleQueue()
         self._resumed: deque[Task] = deque()
         self._fresh: deque[Task] = deque()
+        self._served = 0
         self._surplus_since: float | None = None
         self._stopped = False
-        self._grow_to(min(SPARE, most))
+        self._grow_to(min(spare, most))
         warden.watch(self.adapt)
 
     @property
@@ -85,7 +86,7 @@ class Pool:
         return len(self._workers)
 
     def add_task(self, task: Task) -> None:
-        """A request has come (waitress's name for it)."""
+        """A request has come."""
         self._fresh.append(task)
         self._tokens.put(True)
         self._warden.stir()
@@ -111,36 +112,41 @@ class Pool:
             self._workers.discard(worker)
 
     def adapt(self) -> bool:
-        """As many threads as are held, and the spare ones; True while some are held or too many."""
+        """As many threads as are held, and the spare ones; True while there is something to look at again."""
         with self._lock:
             workers = list(self._workers)
         held = sum(worker.is_held() for worker in workers)
+        served_before, self._served = self._served, sum(worker.served for worker in workers)
         standing = self._tokens.qsize()
-        wanted = held + SPARE
-        if standing and held >= len(workers):
-            wanted += standing
+        wanted = held + self._spare
+        if standing > self._served - served_before:
+            # At this pace they would stand for longer than until the next look.
+            wanted = sum(worker.busy for worker in workers) + standing + self._spare
         if wanted >= len(workers):
             self._surplus_since = None
             self._grow_to(min(wanted, self.most))
         else:
             self._shrink(len(workers) - wanted)
-        return held > 0 or standing > 0 or self.size > SPARE
+        return held > 0 or standing > 0 or self.size > self._spare
 
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End the threads, within ``timeout`` seconds as far as they are not held (waitress's call)."""
+    def stop(self) -> None:
+        """Tell the threads to end after what they serve."""
         self._stopped = True
+        for _ in range(self.size):
+            self._tokens.put(False)
+
+    def join(self, deadline: float) -> None:
+        """Wait for them, until ``deadline`` (of the monotonic clock)."""
         with self._lock:
             workers = list(self._workers)
-        for _ in workers:
-            self._tokens.put(False)
-        deadline = time.monotonic() + timeout
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
-        self._warden.end()
+
+    def cancel(self) -> None:
+        """Drop what nobody has begun to serve."""
         for tasks in (self._resumed, self._fresh):
-            while cancel_pending and tasks:
+            while tasks:
                 tasks.popleft().cancel()
-        return cancel_pending
 
     def _grow_to(self, size: int) -> None:
         with self._lock:

@@ -58,12 +58,16 @@ class Drain:
             self._tell("unready, still serving")
             yield
         self._tells_at = 0.0
+        self._tell("going down")
+        # Every answer from now on is the last of its connection: nobody can keep it up by asking on.
+        self._hang_up()
         for listener in self._listeners:
             listener.stop_listening()
+        self._hang_up()
         for _ in range(READING_TURNS):
             yield
         while self._channels() and self._has_time(self._cuts_at):
-            self._tell("going down")
+            self._tell("still going down")
             self._close_idle()
             yield
         if self._channels():
@@ -90,10 +94,13 @@ class Drain:
     def _channels(self) -> list[Channel]:
         return [channel for listener in self._listeners for channel in listener.channels()]
 
-    def _close_idle(self) -> None:
-        """Every answer from now on is the last of its connection, and who sends nothing has had his time."""
+    def _hang_up(self) -> None:
         for channel in self._channels():
             channel.seat.hang_up()
+
+    def _close_idle(self) -> None:
+        """Close the connections of those who have sent nothing, and could have."""
+        for channel in self._channels():
             if channel.is_incomplete() and channel.request is None:
                 channel.handle_close()
 

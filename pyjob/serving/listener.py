@@ -10,7 +10,7 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 
-from pyjob.lanes.pool import Pool
+from pyjob.lanes.lanes import Lanes
 from pyjob.serving.channel import Channel
 
 # How often late requests are looked for, and how often a full house is told of.
@@ -104,7 +104,7 @@ class UnixListener(Listener, UnixWSGIServer):  # type: ignore[misc]
 
 
 def open_listeners(
-    application: Any, sockets: dict[int, Any], pool: Pool, options: Mapping[str, Any]
+    application: Any, sockets: dict[int, Any], lanes: Lanes, options: Mapping[str, Any]
 ) -> list[Listener]:
     """Listen as ``options`` (waitress's adjustments) say, on all addresses of the host; in ``sockets``.
 
@@ -112,11 +112,11 @@ def open_listeners(
     """
     adj = Adjustments(**options)
     if adj.unix_socket:
-        return [UnixListener(application, sockets, dispatcher=pool, adj=adj)]
+        return [UnixListener(application, sockets, dispatcher=lanes, adj=adj)]
     listeners: list[Listener] = []
     try:
         for address in adj.listen:
-            listener = TcpListener(application, sockets, dispatcher=pool, adj=adj, sockinfo=address)
+            listener = TcpListener(application, sockets, dispatcher=lanes, adj=adj, sockinfo=address)
             listeners.append(listener)
     except OSError:
         for listener in listeners:

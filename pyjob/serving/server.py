@@ -69,7 +69,7 @@ def serve_application(
             if unix_socket:
                 Path(unix_socket).unlink(missing_ok=True)
     finally:
-        lanes.end()
+        lanes.shutdown(cancel_pending=False, timeout=0)
     _tell_end(application)
     return 1 if fail_fast and application.state.status == "failed" else 0
 
@@ -89,7 +89,7 @@ def _listen(
         tell_if_short(application.gate, capacity, application.manifest.name)
     options = where | _options(application) | {"connection_limit": capacity.connections}
     try:
-        return open_listeners(application, loop, lanes.pool, options)
+        return open_listeners(application, loop, lanes, options)
     except (OSError, ValueError) as error:
         place = unix_socket or _url(host, port)
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE

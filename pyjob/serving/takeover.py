@@ -20,7 +20,6 @@ from waitress.task import ThreadedTaskDispatcher
 from pyjob.application import Application
 from pyjob.gate.door import SEAT
 from pyjob.lanes.lanes import DEFAULT_THREADS, Lanes
-from pyjob.lanes.pool import Pool
 from pyjob.serving.channel import Channel
 from pyjob.serving.limits import MOST_CONNECTIONS, capacity_for, tell_if_short
 
@@ -116,22 +115,21 @@ def _is_root(served: object, roots: tuple[object, ...]) -> bool:
 
 
 def _replace(dispatcher: Any, lanes: Lanes, servers: list[Any]) -> None:
-    """Have the pool of ``lanes`` serve what ``dispatcher`` did; its own threads end after what they have."""
-    pool = lanes.pool
+    """Have ``lanes`` serve what ``dispatcher`` did; its own threads end after what they have."""
     for server in servers:
-        server.task_dispatcher = pool
+        server.task_dispatcher = lanes
     # Several sockets have a common object that ends the dispatcher, and knows no other.
-    dispatcher.add_task = pool.add_task
-    dispatcher.shutdown = pool.shutdown
+    dispatcher.add_task = lanes.add_task
+    dispatcher.shutdown = lanes.shutdown
     dispatcher.set_thread_count(0)
     # A thread may have been about to queue something while we were here.
-    lanes.watch(lambda: _move_queue(dispatcher, pool))
+    lanes.watch(lambda: _move_queue(dispatcher, lanes))
 
 
-def _move_queue(dispatcher: Any, pool: Pool) -> bool:
+def _move_queue(dispatcher: Any, lanes: Lanes) -> bool:
     with dispatcher.lock:
         tasks = list(dispatcher.queue)
         dispatcher.queue.clear()
     for task in tasks:
-        pool.add_task(task)
+        lanes.add_task(task)
     return bool(tasks)
