@@ -57,7 +57,9 @@ def test_running_and_waiting_calls_are_answered(
         answers = [await caller.answer() for caller in (holder, *callers)]
         assert {answer.status for answer in answers} == {200}
         assert {answer.headers["Connection"] for answer in answers} == {"close"}
-        assert await holder.is_closed()
+        for caller in (holder, *callers):
+            assert await caller.is_closed()
+            caller.hang_up()
 
     with serving(make_job(HELD, extra=CAP)) as server, pipe(tmp_path) as path:
         asyncio.run(scenario(server, path))
