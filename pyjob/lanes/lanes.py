@@ -53,8 +53,9 @@ class Lanes:
         self.watch(self._share_interpreter)
 
     def watch(self, chore: Chore) -> None:
-        """Have ``chore`` done while requests come."""
+        """Have ``chore`` done while requests come, and now."""
         self._warden.watch(chore)
+        self._warden.stir()
 
     def add_task(self, connection: Connection) -> None:
         """A request has come."""

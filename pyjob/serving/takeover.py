@@ -122,7 +122,7 @@ def _replace(dispatcher: Any, lanes: Lanes, servers: list[Any]) -> None:
     dispatcher.add_task = lanes.add_task
     dispatcher.shutdown = lanes.shutdown
     dispatcher.set_thread_count(0)
-    # A thread may have been about to queue something while we were here.
+    # Not once but while requests come: a thread may have been about to queue something just now.
     lanes.watch(lambda: _move_queue(dispatcher, lanes))
 
 
