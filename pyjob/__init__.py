@@ -4,6 +4,7 @@ from pyjob.app import create, serve
 from pyjob.application import Application
 from pyjob.errors import (
     AddressError,
+    BusyError,
     ConflictError,
     EntryPointError,
     JobError,
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressError",
     "Application",
+    "BusyError",
     "ConflictError",
     "EntryPointError",
     "JobError",

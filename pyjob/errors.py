@@ -7,7 +7,8 @@ PyjobError
 ├── AddressError        the server cannot listen where it is told to
 ├── ResultError         what the job returned cannot be sent
 └── JobError            an answer with an HTTP status; jobs raise it too
-    └── PayloadError    the caller's payload is wrong
+    ├── PayloadError    the caller's payload is wrong
+    └── BusyError       a valid call is not run: the line is full, the service is going down, ...
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -79,6 +81,15 @@ class PayloadError(JobError):
 
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(status, message)
+
+
+class BusyError(JobError):
+    """A valid call that is not run: 429 or 503 (SPEC 5). ``retry_after``: whole seconds, for the caller."""
+
+    def __init__(self, status: int, message: str, retry_after: int) -> None:
+        self.retry_after = retry_after
+        kind = HTTPStatus(status).phrase
+        super().__init__(status, message, kind=kind, headers={"Retry-After": str(retry_after)})
 
 
 def message_of(error: BaseException) -> str:

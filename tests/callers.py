@@ -76,6 +76,9 @@ class Caller:
         """Say that nothing more will be sent."""
         self._writer.write_eof()
 
+    def stop_reading(self) -> None:
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     def hang_up(self) -> None:
         self._writer.transport.abort()
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
+# As most servers print it, and as uWSGI does.
+ADDRESS = re.compile(r"(?:http://|TCP address )127\.0\.0\.1:(\d+)")
 PATIENCE = 60.0
+# Stands in a command for a port that is kept free for it, where the server does not tell which one it took.
+HELD_PORT = "HELD_PORT"
 
 
 @dataclass
@@ -51,15 +57,29 @@ class Server:
 
     def wait_until(self, path: str, status: int) -> None:
         """Ask for ``path`` until it answers ``status``."""
+        self._repeat(lambda: self._status(path), status, path)
+
+    def wait_until_metric(self, name: str, value: float, *, mount: str = "") -> None:
+        """Ask for the metrics of the job at ``mount`` until ``name`` is ``value``."""
+        sample = re.compile(rf"^{name} (\S+)$", re.MULTILINE)
+
+        def read() -> object:
+            status, _, page = ask(self, "GET", f"{mount}/metrics")
+            found = sample.search(page.decode()) if status == 200 else None
+            return status if found is None else float(found[1])
+
+        self._repeat(read, value, name)
+
+    def _repeat(self, question: Callable[[], object], expected: object, what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         answer: object = None
         while time.monotonic() < deadline:
-            answer = self._status(path)
-            if answer == status:
+            answer = question()
+            if answer == expected:
                 return
             assert self.process.poll() is None, f"the server ended:\n{self.output}"
             time.sleep(0.01)
-        raise AssertionError(f"{path} answered {answer}, not {status}:\n{self.output}")
+        raise AssertionError(f"{what} is {answer}, not {expected}:\n{self.output}")
 
     def _status(self, path: str) -> int | OSError:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -87,26 +107,54 @@ def started(
 ) -> Iterator[Server]:
     """A process of ``command`` that prints the address on which it listens."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
-    process = subprocess.Popen(
-        list(command),
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    server = Server(process)
-    reader = threading.Thread(target=server.read_output, daemon=True)
-    reader.start()
+    with held_port() if HELD_PORT in command else nullcontext("") as port:
+        process = subprocess.Popen(
+            [port if part == HELD_PORT else part for part in command],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        server = Server(process)
+        reader = threading.Thread(target=server.read_output, daemon=True)
+        reader.start()
+        try:
+            server.wait_for_port()
+            yield server
+        finally:
+            server.stop()
+            reader.join(5)
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+@contextmanager
+def held_port() -> Iterator[str]:
+    """A free port, kept from others for a server that sets SO_REUSEPORT: who does not listen gets no call."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield str(holder.getsockname()[1])
+
+
+def ask(
+    server: Server, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and body of an answer, decoded where JSON; names of headers are `Like-This`."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     try:
-        server.wait_for_port()
-        yield server
+        connection.request(
+            method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
+        answer = connection.getresponse()
+        content = answer.read()
     finally:
-        server.stop()
-        reader.join(5)
-        if process.stdout is not None:
-            process.stdout.close()
+        connection.close()
+    is_json = (answer.headers["Content-Type"] or "").startswith("application/json") and content
+    given = {name.title(): value for name, value in answer.headers.items()}
+    return answer.status, given, json.loads(content) if is_json else content
 
 
 def pyjob_run(path: Path, *options: str) -> list[str]:

@@ -136,7 +136,6 @@ def test_with_the_line_full_everything_else_is_answered_and_takes_no_thread(
 ) -> None:
     async def scenario(path: Path) -> None:
         async with await hold(server, path):
-            before = threads_of(server)
             waiting = [await calling(server.port, n=n) for n in range(100)]
             await until_waiting(server.port, 100)
             for _ in range(200):
@@ -144,8 +143,9 @@ def test_with_the_line_full_everything_else_is_answered_and_takes_no_thread(
                     assert (await get(server.port, probe)).status == 200
             assert (await call(server.port)).status == 429
             assert (await call(server.port, x=1)).status == 400
-            # One call is held: as many threads as that, and some that are always free.
-            assert threads_of(server) <= max(before, 8)
+            # Nine: the loop, the warden, four spare ones for calls, two for the rest, and one that is held. A
+            # slow machine may have seen the need for some more, but not for one a call.
+            assert threads_of(server) <= 30
             release(path)
             for caller in waiting:
                 assert (await caller.answer()).status == 200
@@ -187,6 +187,24 @@ def test_pipelined_calls_wait_one_after_the_other(server: Server, tmp_path: Path
             await until_waiting(server.port, 1)
             release(path)
             assert [(await caller.answer()).json["n"] for _ in range(2)] == [1, 2]
+
+    with pipe(tmp_path) as path:
+        asyncio.run(scenario(path))
+
+
+@pytest.mark.parametrize("leave", ["hang_up", "half_close"])
+def test_a_caller_that_leaves_after_pipelining_is_not_run(server: Server, tmp_path: Path, leave: str) -> None:
+    async def scenario(path: Path) -> None:
+        async with await hold(server, path) as holder, await connect(server.port) as caller:
+            caller.send(request(n=1) + request(n=2) + request(n=3))
+            await until_waiting(server.port, 1)
+            getattr(caller, leave)()
+            # One after the other joins the line, and leaves it.
+            await until(server.port, lambda found: found["pyjob_calls_abandoned_total"] >= 1)
+            await until_waiting(server.port, 0)
+            release(path)
+            assert (await holder.answer()).status == 200
+            assert (await numbers(server.port))["ran"] == 1
 
     with pipe(tmp_path) as path:
         asyncio.run(scenario(path))
@@ -290,7 +308,7 @@ def test_a_caller_that_never_reads_its_answer_holds_no_slot(make_job: MakeJob) -
     ("extra", "told"),
     [
         ({"max_concurrency": 1}, "any number of calls wait, this server can hold 949"),
-        ({"max_concurrency": 10, "max_concurrency_queue": 1_000_000}, "1000000 calls wait, this server can hold"),
+        ({"max_concurrency": 9, "max_concurrency_queue": 10_000}, "10000 calls wait, this server can hold"),
         ({"max_concurrency": 1, "max_concurrency_queue": 949}, None),
         ({}, None),
     ],

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from pyjob.logs import set_up_logging
+from tests.commands import COMMANDS
 from tests.conftest import MakeJob
-from tests.servers import pyjob_run, started
-from tests.test_servers import COMMANDS, ask
+from tests.servers import ask, pyjob_run, started
 
 
 @contextmanager

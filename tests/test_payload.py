@@ -340,6 +340,12 @@ def test_a_body_without_a_length_is_read_where_the_server_ends_it(client_of: Cli
     assert "1024 bytes" in error_of(send(b'{"a": "' + b"x" * 1024 + b'"}'), 413)
 
 
+def test_a_chunked_body_is_411_where_the_server_does_not_decode_it(anything: JobClient) -> None:
+    environ = {"wsgi.input": Chunks(b"8\r\n"), "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
+    answer = anything.post("/perform", environ_overrides=environ)
+    assert "send a Content-Length" in error_of(answer, 411)
+
+
 def test_a_connection_that_breaks_while_it_is_read_is_a_400(anything: JobClient) -> None:
     class Broken(io.BytesIO):
         def read(self, *_: Any) -> bytes:

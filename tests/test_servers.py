@@ -1,109 +1,21 @@
-"""The same job with the same answers under every way of serving (SPEC 9)."""
+"""The servers that pyjob starts and knows: `pyjob run` and waitress-serve (SPEC 9)."""
 
 from __future__ import annotations
 
-import http.client
-import importlib.util
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.commands import COMMANDS
 from tests.conftest import MakeJob
-from tests.servers import Server, pyjob_run, started
+from tests.servers import ask, pyjob_run, started
 
 SUPERSMART = Path(__file__).parents[1] / "examples" / "supersmart"
-
-WSGIREF = """
-import sys
-from wsgiref.simple_server import WSGIRequestHandler, make_server
-from pyjob.app import create
-server = make_server("127.0.0.1", 0, create())
-print(f"serving on http://127.0.0.1:{server.server_port}", flush=True)
-server.serve_forever()
-"""
-WAITRESS = ["-m", "waitress", "--listen", "127.0.0.1:0"]
-
-
-def gunicorn(*options: str) -> list[str]:
-    return [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", *options]
-
-
-COMMANDS: dict[str, list[str]] = {
-    "pyjob run": pyjob_run(SUPERSMART),
-    "waitress-serve": [sys.executable, *WAITRESS, "pyjob.app:create"],
-    "waitress-serve --call": [sys.executable, *WAITRESS, "--call", "pyjob.app:create"],
-    "gunicorn sync": gunicorn("pyjob.app:create()"),
-    "gunicorn, create as application": gunicorn("pyjob.app:create"),
-    "gunicorn gthread": gunicorn("--threads", "4", "pyjob.app:create()"),
-    "gunicorn --preload": gunicorn("--preload", "pyjob.app:create()"),
-    "wsgiref": [sys.executable, "-c", WSGIREF],
-}
-
-
-@pytest.fixture(params=COMMANDS)
-def served(request: pytest.FixtureRequest) -> Iterator[Server]:
-    if "gunicorn" in request.param and importlib.util.find_spec("gunicorn") is None:
-        pytest.skip("gunicorn is not installed")
-    with started(COMMANDS[request.param], cwd=SUPERSMART) as server:
-        server.wait_until("/ready", 200)
-        yield server
-
-
-def ask(
-    server: Server, method: str, path: str, body: bytes | None = None, **headers: str
-) -> tuple[int, dict[str, str], Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    is_json = (answer.headers["Content-Type"] or "").startswith("application/json") and content
-    return answer.status, dict(answer.headers.items()), json.loads(content) if is_json else content
-
-
-def test_every_server_gives_the_same_answers(served: Server) -> None:
-    product = b'{"x": 20, "y": 5}'
-    assert ask(served, "POST", "/api/v1/perform", product)[::2] == (200, 100)
-    assert ask(served, "POST", "/pub/job/supersmart/latest/perform", product)[::2] == (200, 100)
-    assert ask(served, "POST", "/perform", b'{"x": 20}')[0] == 400
-    assert ask(served, "POST", "/perform", b"{", Content_Type="application/xml")[0] == 415
-    status, headers, _ = ask(served, "POST", "/perform", b"[]", Content_Type="text/plain")
-    assert (status, headers["Content-Type"]) == (415, "application/json")
-    assert ask(served, "GET", "/perform")[0] == 405
-    assert ask(served, "GET", "/nothing")[0] == 404
-    assert ask(served, "GET", "/live")[2] == {"live": True, "deployment_timestamp": None}
-    status, headers, body = ask(served, "HEAD", "/health")
-    assert (status, body) == (200, b"")
-    assert int(headers["Content-Length"]) > 0
-    status, headers, _ = ask(served, "GET", "/")
-    assert (status, headers["Location"]) == (307, "/docs")
-    assert ask(served, "GET", "/openapi.json")[2]["info"] == {
-        "title": "supersmart",
-        "version": "0.0.1",
-        "summary": "A supersmart model that multiplies.",
-        "description": "A supersmart model that multiplies.",
-    }
-    assert ask(served, "GET", "/api/v1/parameters")[2] == [
-        {"name": "x", "type": "float"},
-        {"name": "y", "type": "float"},
-    ]
-
-
-def test_the_log_says_job_version_and_calls_under_every_server(served: Server) -> None:
-    ask(served, "POST", "/perform", b'{"x": 1, "y": 1}')
-    ask(served, "GET", "/live")
-    served.stop()
-    assert "job supersmart 0.0.1 is ready" in served.output
-    assert served.output.count("POST /perform 200") == 1
-    assert "INFO GET /live" not in served.output
 
 
 @pytest.mark.parametrize("command", ["waitress-serve", "waitress-serve --call", "pyjob run"])
@@ -115,7 +27,7 @@ def test_the_environment_names_the_job_where_nobody_else_does(make_job: MakeJob,
                 return [*map(os.environ.get, ["JOB_NAME", "JOB_VERSION", "MODE"]), os.getcwd(), sys.path[0]]
     """
     folder = make_job(code, name="named", fields="runtime_env:\n  MODE: 'fast'\n")
-    arguments = pyjob_run(folder) if command == "pyjob run" else COMMANDS[command]
+    arguments = COMMANDS[command]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("JOB_")}
     with started(arguments, cwd=folder, env=environment) as server:
         server.wait_until("/ready", 200)

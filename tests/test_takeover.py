@@ -155,11 +155,11 @@ def test_numbers_that_somebody_has_chosen_are_kept() -> None:
     application = pyjob.create(Adder)
     with serving(application) as server:
         assert ask(server.effective_port) == 22
-        assert (application.gate.slots, server.adj.connection_limit) == (500, 900)
+        assert (application.gate.slots, server.adj.connection_limit) == (500, 910)
     application = pyjob.create(Adder)
     with serving(application, asyncore_use_poll=True) as server:
         assert ask(server.effective_port) == 22
-        assert server.adj.connection_limit == 1000
+        assert server.adj.connection_limit == 1010
 
 
 def test_what_stood_in_the_queue_is_served_after_the_take_over() -> None:

@@ -155,7 +155,7 @@ def test_calls_in_process_wait_in_the_same_line(client_of: ClientOf) -> None:
     job.entered.acquire()
     second, result = in_thread(lambda: app.call("/perform"))
     until(lambda: app.gate.waiting == 1)
-    with pytest.raises(pyjob.JobError, match="too many calls: 1 running and 1 waiting") as refused:
+    with pytest.raises(pyjob.BusyError, match="too many calls: 1 running and 1 waiting") as refused:
         app.call("/perform")
     assert refused.value.status == 429
     assert client.perform().status_code == 429
@@ -172,7 +172,7 @@ def test_a_call_in_process_that_waits_too_long_is_refused(client_of: ClientOf) -
     client = client_of(job, manifest=manifest(queue_timeout=0.01))
     first, _ = in_thread(lambda: client.perform(how="waiting"))
     job.entered.acquire()
-    with pytest.raises(pyjob.JobError, match=r"has waited for 0\.01 s") as refused:
+    with pytest.raises(pyjob.BusyError, match=r"has waited for 0\.01 s") as refused:
         client.application.call("/perform")
     assert refused.value.status == 503
     answer = client.perform()

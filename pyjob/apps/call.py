@@ -9,11 +9,10 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyjob.context import JobContext, RequestContext
-from pyjob.errors import JobError, one_line
+from pyjob.errors import BusyError, JobError, one_line
 from pyjob.gate.door import SEAT, Seat, Turn
 from pyjob.gate.gate import ClosedError, CrowdedError, FullError, Gate, Standing, Ticket, stays
 from pyjob.job.job import Await, Endpoint
@@ -33,6 +32,7 @@ Answer = TypeVar("Answer")
 # memory as their text: they are read again from the server's buffer, which is a file by then or soon.
 LARGEST_KEPT = 64 * 1024
 GOING_DOWN = "the service is going down"
+LEFT = "the caller has left"
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("pyjob.access")
@@ -118,7 +118,7 @@ class CallRoom:
         """Run the endpoint in process: the same checks, gate, context and metrics, its result as it is.
 
         Inside a call of the same job it runs in that one's slot: waiting for another would never end.
-        Raises `PayloadError` for wrong arguments, `JobError` (429, 503) for a refusal, and whatever the
+        Raises `PayloadError` for wrong arguments, `BusyError` for a call that is not run, and whatever the
         job raises.
         """
         self._check(arguments)
@@ -170,19 +170,22 @@ class CallRoom:
             seat.hang_up()
             self._metrics.refuse("connections")
             message = "there are too many connections: the last ones are kept for probes"
-            raise _refusal(503, message, self._gate.retry_after())
+            raise BusyError(503, message, self._gate.retry_after())
         call = Call(arguments, self._enter(seat.resume, seat.is_gone, None), self._gate, self._metrics)
         if call.ticket is not None and call.ticket.queued:
             if int(environ.get("CONTENT_LENGTH") or 0) > LARGEST_KEPT:
                 call.arguments = None
                 environ["wsgi.input"].seek(0)
             seat.park(call)
+        if seat.is_gone():
+            call.lost()
+            raise BusyError(503, LEFT, self._gate.retry_after())
         return call
 
     def _through_blocking_door(
         self, arguments: dict[str, Any], is_gone: Callable[[], bool], *, most: int | None
     ) -> Call:
-        """A call that holds a slot, after waiting in this thread. Raises `JobError`."""
+        """A call that holds a slot, after waiting in this thread. Raises `BusyError`."""
         turn = Turn()
         ticket = self._enter(turn.come, is_gone, most)
         call = Call(arguments, ticket, self._gate, self._metrics)
@@ -196,7 +199,7 @@ class CallRoom:
         return call
 
     def _resume(self, call: Call, environ: WSGIEnvironment) -> None:
-        """Go on with a call that has waited at its seat. Raises `JobError` where it was sent away."""
+        """Go on with a call that has waited at its seat. Raises `BusyError` where it was sent away."""
         if call.ticket is not None:
             self._begin(call, call.ticket)
         if call.arguments is None:
@@ -218,23 +221,23 @@ class CallRoom:
             message = GOING_DOWN
         else:
             call.lost()
-            message = "the caller has left"
-        raise _refusal(503, message, self._gate.retry_after())
+            message = LEFT
+        raise BusyError(503, message, self._gate.retry_after())
 
     def _enter(self, on_turn: Callable[[], None], is_gone: Callable[[], bool], most: int | None) -> Ticket:
-        """A ticket of the gate. Raises `JobError` where it gives none."""
+        """A ticket of the gate. Raises `BusyError` where it gives none."""
         try:
             return self._gate.enter(on_turn, is_gone, most)
         except FullError as error:
             self._metrics.refuse("queue_full")
-            raise _refusal(429, f"too many calls: {error}", error.retry_after) from None
+            raise BusyError(429, f"too many calls: {error}", error.retry_after) from None
         except CrowdedError as error:
             self._metrics.refuse("threads")
             message = f"too many calls: {error}, and one thread of the server is kept for probes"
-            raise _refusal(503, message, error.retry_after) from None
+            raise BusyError(503, message, error.retry_after) from None
         except ClosedError as error:
             self._metrics.refuse("draining")
-            raise _refusal(503, GOING_DOWN, error.retry_after) from None
+            raise BusyError(503, GOING_DOWN, error.retry_after) from None
 
     def _run(
         self, call: Call, environ: WSGIEnvironment, finish: Callable[[object, WSGIEnvironment], Answer]
@@ -289,9 +292,3 @@ class CallRoom:
 
 def _unencoded(result: object, _environ: WSGIEnvironment) -> object:
     return result
-
-
-def _refusal(status: int, message: str, retry_after: int) -> JobError:
-    return JobError(
-        status, message, kind=HTTPStatus(status).phrase, headers={"Retry-After": str(retry_after)}
-    )

@@ -74,7 +74,7 @@ class Pool:
         self._tokens: SimpleQueue[bool] = SimpleQueue()
         self._resumed: deque[Task] = deque()
         self._fresh: deque[Task] = deque()
-        self._served = 0
+        self._served = self._standing = 0
         self._surplus_since: float | None = None
         self._stopped = False
         self._grow_to(min(spare, most))
@@ -117,10 +117,11 @@ class Pool:
             workers = list(self._workers)
         held = sum(worker.is_held() for worker in workers)
         served_before, self._served = self._served, sum(worker.served for worker in workers)
-        standing = self._tokens.qsize()
+        stood, self._standing = self._standing, self._tokens.qsize()
+        standing = self._standing
         wanted = held + self._spare
-        if standing > self._served - served_before:
-            # At this pace they would stand for longer than until the next look.
+        if self._served - served_before < min(stood, standing):
+            # Some stand there since the last look.
             wanted = sum(worker.busy for worker in workers) + standing + self._spare
         if wanted >= len(workers):
             self._surplus_since = None

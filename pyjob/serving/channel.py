@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ RESERVE = 50
 # A head must be complete after so many seconds; a body has as many, and one more for each 500 bytes.
 HEAD_SECONDS = 10.0
 BODY_RATE = 500
+# Linux tells when the other side has closed its half; elsewhere only when it has closed all.
+HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 # Headers that waitress adds, and treats in its own way where the application has sent them.
 ADDED_HEADERS = frozenset(("date", "server", "via"))
 # Head and body of an answer that is no longer are copied together, to be sent with one call of the system.
@@ -52,7 +55,7 @@ class Seat:
 
     def is_gone(self) -> bool:
         """Whether the caller has closed the connection, or its sending half."""
-        return not self._channel.connected
+        return not self._channel.connected or self._channel.has_hung_up_unread()
 
     def park(self, waiting: Waiting) -> NoReturn:
         """Leave ``waiting`` here, and the thread to others."""
@@ -194,6 +197,21 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def is_incomplete(self) -> bool:
         """Whether nothing is to be done here before more of a request comes."""
         return not self.requests and not self.total_outbufs_len and not self.will_close
+
+    def has_unread(self) -> bool:
+        """Whether something stands in the socket that the loop has not come to yet."""
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def has_hung_up_unread(self) -> bool:
+        """Whether the caller has left while so many requests wait here that waitress does not read on."""
+        if len(self.requests) <= self.adj.channel_request_lookahead or not self.connected:
+            return False
+        poll = select.poll()
+        poll.register(self._fileno, HUNG_UP)
+        return bool(poll.poll(0))
 
     def is_late(self, now: float) -> bool:
         """Whether a request has been begun and takes too long to come (SPEC 5.3)."""

@@ -13,6 +13,8 @@ from pyjob.serving.channel import RESERVE
 USUAL_CONNECTIONS = 1000
 # A turn of waitress's loop looks at every connection: with more than these it would be slow for all.
 MOST_CONNECTIONS = 5000
+# Listeners, pipes: waitress counts them as connections, too.
+LOOPS_OWN = 10
 # Descriptors for what is no connection: listeners, pipes, files of the job, its own connections.
 OTHER_DESCRIPTORS = 100
 
@@ -25,6 +27,11 @@ class Capacity:
 
     connections: int
     waiting: int
+
+    @property
+    def connection_limit(self) -> int:
+        """The number for waitress."""
+        return self.connections + LOOPS_OWN
 
 
 def capacity_for(gate: Gate, *, most: int = MOST_CONNECTIONS) -> Capacity:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from waitress.adjustments import Adjustments
@@ -16,6 +17,8 @@ from pyjob.serving.channel import Channel
 # How often late requests are looked for, and how often a full house is told of.
 LOOK_SECONDS = 1
 TELL_SECONDS = 60.0
+# What a connection has for its next request even where others stand outside, in seconds.
+LEAST_PATIENCE = 1.0
 # Connections closed at once when there are too many: each look at all of them makes room for some.
 ROOM = 10
 
@@ -66,7 +69,8 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
             if channel.is_late(late):
                 channel.refuse_late()
             elif channel.total_outbufs_len and channel.last_activity < stalled:
-                channel.will_close = True
+                # Not by `will_close`: the loop closes at the next chance to write, and there is none.
+                channel.handle_close()
 
     def stop_listening(self) -> None:
         """Accept the backlog, then close the socket; open connections and the loop's trigger stay."""
@@ -80,19 +84,22 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
 
     def _make_room(self) -> bool:
         """Close those who have been waiting longest for a request to be complete."""
-        idle = [channel for channel in self.channels() if channel.is_incomplete()]
+        latest = time.monotonic() - LEAST_PATIENCE
+        idle = [c for c in self.channels() if c.waiting_since < latest and c.is_incomplete()]
         idle.sort(key=lambda channel: channel.waiting_since)
-        for channel in idle[:ROOM]:
+        closed = list(islice((channel for channel in idle if not channel.has_unread()), ROOM))
+        for channel in closed:
             channel.handle_close()
+        self._has_no_room = not closed
+        self._tell_of_full_house()
+        return bool(closed)
+
+    def _tell_of_full_house(self) -> None:
         now = time.monotonic()
         if now - self._told_at > TELL_SECONDS:
             self._told_at = now
-            logger.warning(
-                "%d connections are as many as this server takes: idle and slow ones are closed",
-                self.adj.connection_limit,
-            )
-        self._has_no_room = not idle
-        return bool(idle)
+            limit = self.adj.connection_limit
+            logger.warning("%d connections are as many as this server takes: idle ones are closed", limit)
 
 
 class TcpListener(Listener, TcpWSGIServer):  # type: ignore[misc]

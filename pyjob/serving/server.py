@@ -87,7 +87,7 @@ def _listen(
     capacity = capacity_for(application.gate)
     if application.manifest.jobtype_extra.max_concurrency is not None:
         tell_if_short(application.gate, capacity, application.manifest.name)
-    options = where | _options(application) | {"connection_limit": capacity.connections}
+    options = where | _options(application) | {"connection_limit": capacity.connection_limit}
     try:
         return open_listeners(application, loop, lanes, options)
     except (OSError, ValueError) as error:

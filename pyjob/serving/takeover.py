@@ -59,7 +59,9 @@ def meet(application: Application, environ: WSGIEnvironment, *roots: object) -> 
             "of each process alone",
             name,
         )
-    if application.gate.slots is not None and application.threads is None:
+    # With one thread, no call ever meets another.
+    is_threaded = environ.get("wsgi.multithread")
+    if is_threaded and application.gate.slots is not None and application.threads is None:
         logger.warning(
             "job %s: calls that wait hold threads of this server, which probes then wait for, and its "
             "threads bound the line: say how many there are, create(..., threads=N), to keep one free",
@@ -76,7 +78,7 @@ def _take_over(application: Application, channel: object, roots: tuple[object, .
         gate.cap_at(DEFAULT_THREADS if usual else adj.threads)
     capacity = capacity_for(gate, most=MOST_CONNECTIONS if adj.asyncore_use_poll else MOST_UNDER_SELECT)
     if adj.connection_limit == Adjustments.connection_limit:
-        adj.connection_limit = capacity.connections
+        adj.connection_limit = capacity.connection_limit
     if application.manifest.jobtype_extra.max_concurrency is not None:
         tell_if_short(gate, capacity, application.manifest.name)
     # Read on while a call waits or runs: only so is it seen that its caller has left.

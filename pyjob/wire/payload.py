@@ -55,6 +55,8 @@ def read_body(environ: WSGIEnvironment, most: int) -> bytes:
 
 def _read_unannounced(environ: WSGIEnvironment, most: int) -> bytes:
     # Without a length, werkzeug reads only from servers that promise `wsgi.input_terminated`.
+    if environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("wsgi.input_terminated"):
+        raise PayloadError("this server reads no chunked bodies: send a Content-Length", status=411)
     body = get_input_stream(environ).read(most + 1)
     if len(body) > most:
         raise _too_long(most)
