@@ -12,6 +12,7 @@ import pytest
 
 from tests.callers import (
     HELD,
+    Answer,
     call,
     calling,
     connect,
@@ -61,13 +62,10 @@ def test_of_a_burst_exactly_as_many_are_accepted_as_the_line_holds(server: Serve
     async def burst(path: Path) -> Counter[int]:
         async with await hold(server, path):
             answers = [asyncio.create_task(call(server.port, n=n)) for n in range(300)]
-            await until(
-                server.port,
-                lambda found: (
-                    found['pyjob_calls_refused_total{reason="queue_full"}'] % 200 == 0
-                    and found["pyjob_calls_waiting"] == 100
-                ),
-            )
+            refused: set[asyncio.Task[Answer]] = set()
+            while len(refused) < 200:
+                refused, _ = await asyncio.wait(answers, timeout=0.01)
+            await until_waiting(server.port, 100)
             release(path)
             got = await asyncio.gather(*answers)
         for answer in got:
