@@ -14,7 +14,7 @@ import pytest
 
 import pyjob
 from tests.callers import HELD, Caller, call, calling, connect, get, hold, pipe, release, until_waiting
-from tests.conftest import ClientOf, MakeJob
+from tests.conftest import ClientOf, JobClient, MakeJob
 from tests.servers import Server, pyjob_run, started
 
 CAP = {"max_concurrency": 1, "max_concurrency_queue": 100}
@@ -189,35 +189,44 @@ def test_who_stands_in_the_backlog_is_served(make_job: MakeJob) -> None:
         assert server.process.wait(60) == 0
 
 
+@contextmanager
+def one_running_and_one_waiting(client: JobClient, path: Path) -> Iterator[list[int]]:
+    """Both in threads; the list gets the status of the one that waits."""
+    gate = client.application.gate
+    statuses: list[int] = []
+    with pipe(path):
+        running = threading.Thread(target=client.perform, kwargs={"hold": str(path / "pipe")})
+        running.start()
+        while gate.running < 1:
+            pass
+        waiting = threading.Thread(target=lambda: statuses.append(client.perform(n=1).status_code))
+        waiting.start()
+        while gate.waiting < 1:
+            pass
+        yield statuses
+        release(path / "pipe")
+        running.join(60)
+        waiting.join(60)
+
+
 def test_a_closed_application_serves_its_line_and_refuses_new_calls(
     make_job: MakeJob, client_of: ClientOf, tmp_path: Path
 ) -> None:
     client = client_of(make_job(HELD, extra=CAP))
-    with pipe(tmp_path) as path:
-        running = threading.Thread(target=client.perform, kwargs={"hold": str(path)})
-        running.start()
-        gate = client.application.gate
-        while gate.running < 1:
-            pass
-        answers: list[int] = []
-        waiting = threading.Thread(target=lambda: answers.append(client.perform(n=1).status_code))
-        waiting.start()
-        while gate.waiting < 1:
-            pass
-        closing = threading.Thread(target=lambda: answers.append(client.application.close(60)))
+    outcome: list[bool] = []
+    with one_running_and_one_waiting(client, tmp_path) as statuses:
+        closing = threading.Thread(target=lambda: outcome.append(client.application.close(60)))
         closing.start()
         while client.get("/ready").status_code == 200:
             pass
+        while client.application.gate.is_open:  # it closes just after the probes have changed
+            pass
         refused = client.perform(n=2)
-        while refused.status_code == 200:  # the gate closes just after the probes have changed
-            refused = client.perform(n=2)
         assert refused.status_code == 503
         assert refused.json == {"error": "the service is going down", "type": "Service Unavailable"}
         assert int(refused.headers["Retry-After"]) >= 1
-        release(path)
-        for thread in (running, waiting, closing):
-            thread.join(60)
-    assert answers == [200, True]
+    closing.join(60)
+    assert (statuses, outcome) == ([200], [True])
     assert client.application.state.status == "draining"
 
 
@@ -225,22 +234,11 @@ def test_close_sends_the_line_away_after_the_grace_and_says_what_still_runs(
     make_job: MakeJob, client_of: ClientOf, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = client_of(make_job(HELD, extra=CAP))
-    with pipe(tmp_path) as path:
-        running = threading.Thread(target=client.perform, kwargs={"hold": str(path)})
-        running.start()
-        gate = client.application.gate
-        while gate.running < 1:
-            pass
-        answers: list[int] = []
-        waiting = threading.Thread(target=lambda: answers.append(client.perform(n=1).status_code))
-        waiting.start()
-        while gate.waiting < 1:
-            pass
+    with one_running_and_one_waiting(client, tmp_path) as statuses:
         assert client.application.close(0) is False
-        waiting.join(60)
-        assert answers == [503]
-        release(path)
-        running.join(60)
+        while not statuses:
+            pass
+        assert statuses == [503]
     assert "1 calls still run after 0 s" in caplog.text
     assert client.application.close(0) is True
 

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -99,12 +100,12 @@ class Pool:
 
     def next_task(self) -> Task | None:
         """Block until there is one; None tells a worker to end."""
-        if not self._tokens.get():
-            return None
-        try:
-            return self._resumed.popleft()
-        except IndexError:
-            return self._fresh.popleft()
+        while self._tokens.get():
+            for tasks in (self._resumed, self._fresh):
+                if tasks:
+                    with suppress(IndexError):  # others take from it too, and it may have been cancelled
+                        return tasks.popleft()
+        return None
 
     def forget(self, worker: Worker) -> None:
         """It has ended."""

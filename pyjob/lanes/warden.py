@@ -19,14 +19,17 @@ Chore = Callable[[], bool]
 
 
 class Warden:
-    """Does its ``chores`` every 50 ms from `stir` on, until nothing has been stirring for a second."""
+    """Does its chores every 50 ms from `stir` on, until nothing has been stirring for a second.
+
+    ``sleeps``: whether it waits for the next `stir`.
+    """
 
     def __init__(self) -> None:
         self._chores: list[Chore] = []
         self._lock = threading.Lock()
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._is_started = False
-        self._asleep = False
+        self.sleeps = False
         self._stirred = False
         self._ended = False
 
@@ -37,7 +40,7 @@ class Warden:
     def stir(self) -> None:
         """Something happens. Cheap while the warden is awake: it is called for every request."""
         self._stirred = True
-        if self._asleep or not self._is_started:
+        if self.sleeps or not self._is_started:
             self._wake()
 
     def end(self) -> None:
@@ -50,8 +53,8 @@ class Warden:
             if not self._is_started:
                 self._is_started = True
                 threading.Thread(target=self._look_after, name="pyjob-warden", daemon=True).start()
-            elif self._asleep:
-                self._asleep = False
+            elif self.sleeps:
+                self.sleeps = False
                 self._bell.put(None)
 
     def _look_after(self) -> None:
@@ -68,10 +71,10 @@ class Warden:
                 self._rest(TICK)
 
     def _sleep(self) -> None:
-        self._asleep = True
+        self.sleeps = True
         # `stir` sets the one and then reads the other, and so does this: one of the two sees it.
         if self._stirred:
-            self._asleep = False
+            self.sleeps = False
         else:
             self._bell.get()
 
