@@ -13,13 +13,14 @@ from pyjob.apps.probes import ProbesRoom
 from pyjob.context import JobContext
 from pyjob.dispatcher import Dispatcher, Routes
 from pyjob.errors import ConflictError, EntryPointError, JobError, message_of, one_line
+from pyjob.gate.admission import Admission
 from pyjob.gate.gate import Gate
+from pyjob.gate.numbers import GateMetrics
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
 from pyjob.job.loader import IS_LOADING, Surroundings, describe_failure, entered
 from pyjob.manifest import Manifest, fields_not_in_force
 from pyjob.metrics.calls import CallMetrics
-from pyjob.metrics.gate import GateMetrics
 from pyjob.metrics.registry import add_job_metrics, new_registry
 from pyjob.routes import CALLS, job_routes, service_routes, waiting_routes
 from pyjob.settings import Deployment, Settings
@@ -212,9 +213,7 @@ class Application:
         for endpoint in job.endpoints:
             self._calls[endpoint.path] = CallRoom(
                 endpoint,
-                gate=self.gate,
-                most=most,
-                metrics=self._metrics.endpoint(endpoint.path),
+                admission=Admission(self.gate, self._metrics.endpoint(endpoint.path), most),
                 context=self._context,
                 wait_for=self._event_loop.wait_for,
                 max_body_size=self.manifest.jobtype_extra.max_body_size,

@@ -22,10 +22,11 @@ class RequestContext:
     Everything is read from the WSGI environ when asked for, since most jobs never ask.
     """
 
-    __slots__ = ("environ",)
+    __slots__ = ("environ", "is_over")
 
     def __init__(self, environ: WSGIEnvironment) -> None:
         self.environ = environ
+        self.is_over = False
 
     @property
     def headers(self) -> EnvironHeaders:
@@ -63,7 +64,8 @@ class JobContext:
 
     def is_serving(self) -> bool:
         """Whether the code that asks runs inside a call of this job."""
-        return self.request.get(None) is not None
+        request = self.request.get(None)
+        return request is not None and not request.is_over  # threads may have kept its context
 
     def attach(self, instance: object) -> None:
         """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""

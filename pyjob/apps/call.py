@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyjob.context import JobContext, RequestContext
-from pyjob.errors import BusyError, JobError, one_line
-from pyjob.gate.door import SEAT, Seat, Turn
-from pyjob.gate.gate import ClosedError, CrowdedError, FullError, Gate, Standing, Ticket, stays
+from pyjob.errors import JobError, one_line
+from pyjob.gate.admission import Admission, Call
+from pyjob.gate.door import SEAT, Seat
+from pyjob.gate.gate import stays
 from pyjob.job.job import Await, Endpoint
-from pyjob.metrics.calls import EndpointMetrics
 from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.payload import read_payload
 from pyjob.wire.response import Response
@@ -29,60 +29,21 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 # Arguments of longer bodies are not kept while a call waits, since they may take twenty times as much
-# memory as their text: they are read again from the server's buffer, which is a file by then or soon.
+# memory as their text: they are read again from what the server keeps.
 LARGEST_KEPT = 64 * 1024
-GOING_DOWN = "the service is going down"
-LEFT = "the caller has left"
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("pyjob.access")
 
 
-class Call:
-    """One valid call, from its arrival at the gate to the last byte of its answer.
-
-    ``arguments`` are None while it waits, where they are large: they are read again. Without a ``ticket``
-    it runs inside another call, in that one's slot.
-    """
-
-    __slots__ = ("_gate", "_metrics", "arguments", "arrived", "ticket")
-
-    def __init__(
-        self, arguments: dict[str, Any] | None, ticket: Ticket | None, gate: Gate, metrics: EndpointMetrics
-    ) -> None:
-        self.arguments = arguments
-        self.ticket = ticket
-        self._gate = gate
-        self._metrics = metrics
-        self.arrived = gate.clock() if ticket is None else ticket.arrived
-        metrics.start(waits=ticket is not None and ticket.queued)
-
-    def end(self, *, failed: bool) -> None:
-        """The last byte has been sent, or will not be."""
-        if self.ticket is not None:
-            self._gate.leave(self.ticket)
-        self._metrics.finish(self._gate.clock() - self.arrived, failed=failed)
-
-    def lost(self) -> None:
-        """The caller has left while the call waited: it is not run."""
-        if self.ticket is not None and self.ticket.standing is Standing.RUNNING:
-            self._gate.leave(self.ticket, ran=False)
-        self._metrics.drop(None)
-
-
 class CallRoom:
-    """Serves one ``endpoint`` over HTTP, and in process through `call`.
-
-    ``most``: how many calls may run and wait together where each has a thread of the server (SPEC 10.4).
-    """
+    """Serves one ``endpoint`` over HTTP, and in process through `call`."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         *,
-        gate: Gate,
-        most: int | None,
-        metrics: EndpointMetrics,
+        admission: Admission,
         context: JobContext,
         wait_for: Await,
         max_body_size: int,
@@ -91,17 +52,17 @@ class CallRoom:
         self._path = endpoint.path
         self._handler = endpoint.handler
         self._check = endpoint.signature.check
-        self._gate = gate
-        self._most = most
-        self._metrics = metrics
+        self._admission = admission
+        self._clock = admission.gate.clock
         self._context = context
         self._wait_for = wait_for
         self._max_body_size = max_body_size
         self._access_log = access_log
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        began = self._gate.clock()
-        seat: Seat | None = environ.get(SEAT)
+        began = self._clock()
+        # Taken out: an application that the job passes its environ on to must not park our request.
+        seat: Seat | None = environ.pop(SEAT, None)
         waited = None if seat is None else seat.take()
         if isinstance(waited, Call):  # the second pass of a request that was parked
             began = waited.arrived
@@ -109,9 +70,7 @@ class CallRoom:
         else:
             answer = self._answer(environ, seat)
         if self._access_log:
-            milliseconds = (self._gate.clock() - began) * 1000
-            method, status = environ["REQUEST_METHOD"], answer.status[:3]
-            access_logger.info("%s %s %s %.1f ms", method, self._path, status, milliseconds)
+            self._log_access(environ, answer, began)
         return answer(environ, start_response)
 
     def call(self, arguments: dict[str, Any], environ: WSGIEnvironment) -> Any:
@@ -123,9 +82,9 @@ class CallRoom:
         """
         self._check(arguments)
         if self._context.is_serving():
-            call = Call(arguments, None, self._gate, self._metrics)
+            call = self._admission.inside_another(arguments)
         else:
-            call = self._through_blocking_door(arguments, stays, most=None)
+            call = self._admission.by_thread(arguments, stays, is_bounded=False)
         failed = True
         try:
             result = self._run(call, environ, _unencoded)
@@ -155,7 +114,7 @@ class CallRoom:
                 answer.ended = lambda error: self._stream_ended(call, error)
                 return answer
             call.end(failed=False)
-        if call.ticket is not None and call.ticket.is_gone():
+        if call.is_gone():
             self._tell_of_late_answer(call, answer)
         return answer
 
@@ -164,44 +123,17 @@ class CallRoom:
         arguments = read_payload(environ, self._max_body_size)
         self._check(arguments)
         if seat is None:
-            is_gone = environ.get("waitress.client_disconnected", stays)
-            return self._through_blocking_door(arguments, is_gone, most=self._most)
-        if seat.in_reserve:
-            seat.hang_up()
-            self._metrics.refuse("connections")
-            message = "there are too many connections: the last ones are kept for probes"
-            raise BusyError(503, message, self._gate.retry_after())
-        call = Call(arguments, self._enter(seat.resume, seat.is_gone, None), self._gate, self._metrics)
-        if call.ticket is not None and call.ticket.queued:
-            if int(environ.get("CONTENT_LENGTH") or 0) > LARGEST_KEPT:
-                call.arguments = None
-                environ["wsgi.input"].seek(0)
-            seat.park(call)
-        if seat.is_gone():
-            call.lost()
-            raise BusyError(503, LEFT, self._gate.retry_after())
-        return call
-
-    def _through_blocking_door(
-        self, arguments: dict[str, Any], is_gone: Callable[[], bool], *, most: int | None
-    ) -> Call:
-        """A call that holds a slot, after waiting in this thread. Raises `BusyError`."""
-        turn = Turn()
-        ticket = self._enter(turn.come, is_gone, most)
-        call = Call(arguments, ticket, self._gate, self._metrics)
-        if ticket.queued:
-            try:
-                turn.wait(self._gate, ticket)
-            except BaseException:
-                call.lost()
-                raise
-            self._begin(call, ticket)
+            return self._admission.by_thread(arguments, environ.get("waitress.client_disconnected", stays))
+        if int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
+            return self._admission.by_seat(arguments, seat)
+        environ["wsgi.input"].seek(0)
+        call = self._admission.by_seat(None, seat)
+        call.arguments = arguments
         return call
 
     def _resume(self, call: Call, environ: WSGIEnvironment) -> None:
-        """Go on with a call that has waited at its seat. Raises `BusyError` where it was sent away."""
-        if call.ticket is not None:
-            self._begin(call, call.ticket)
+        """Go on with a call that has waited at its seat. Raises `JobError` where it was sent away."""
+        self._admission.begin(call)
         if call.arguments is None:
             try:
                 call.arguments = read_payload(environ, self._max_body_size)
@@ -209,42 +141,13 @@ class CallRoom:
                 call.end(failed=True)
                 raise
 
-    def _begin(self, call: Call, ticket: Ticket) -> None:
-        if ticket.standing is Standing.RUNNING:
-            self._metrics.begin(ticket.waited)
-            return
-        if ticket.standing is Standing.EXPIRED:
-            self._metrics.drop("queue_timeout")
-            message = f"the call has waited for {self._gate.timeout:g} s, the queue_timeout of this job"
-        elif ticket.standing is Standing.DISMISSED:
-            self._metrics.drop("draining")
-            message = GOING_DOWN
-        else:
-            call.lost()
-            message = LEFT
-        raise BusyError(503, message, self._gate.retry_after())
-
-    def _enter(self, on_turn: Callable[[], None], is_gone: Callable[[], bool], most: int | None) -> Ticket:
-        """A ticket of the gate. Raises `BusyError` where it gives none."""
-        try:
-            return self._gate.enter(on_turn, is_gone, most)
-        except FullError as error:
-            self._metrics.refuse("queue_full")
-            raise BusyError(429, f"too many calls: {error}", error.retry_after) from None
-        except CrowdedError as error:
-            self._metrics.refuse("threads")
-            message = f"too many calls: {error}, and one thread of the server is kept for probes"
-            raise BusyError(503, message, error.retry_after) from None
-        except ClosedError as error:
-            self._metrics.refuse("draining")
-            raise BusyError(503, GOING_DOWN, error.retry_after) from None
-
     def _run(
         self, call: Call, environ: WSGIEnvironment, finish: Callable[[object, WSGIEnvironment], Answer]
     ) -> Answer:
         """Call the job's method, and ``finish`` its result, in the context of the request."""
         context = self._context
-        request = context.request.set(RequestContext(environ))
+        served = RequestContext(environ)
+        request = context.request.set(served)
         extra = context.extra.set({})
         try:
             result = self._handler(**(call.arguments or {}))
@@ -253,18 +156,33 @@ class CallRoom:
             return finish(result, environ)
         finally:
             # Threads of a pool keep their context, so it is put back, not left.
+            served.is_over = True
             context.extra.reset(extra)
             context.request.reset(request)
 
     def _tell_of_late_answer(self, call: Call, answer: Response | StreamedResponse) -> None:
-        self._metrics.abandon()
-        seconds = self._gate.clock() - call.arrived
+        call.abandon()
+        seconds = self._clock() - call.arrived
         logger.warning(
             "%s: the caller left before the answer: %s, %.3f s", self._path, answer.status, seconds
         )
 
+    def _log_access(
+        self, environ: WSGIEnvironment, answer: Response | StreamedResponse, began: float
+    ) -> None:
+        milliseconds = (self._clock() - began) * 1000
+        method, status = environ["REQUEST_METHOD"], answer.status[:3]
+        try:
+            access_logger.info("%s %s %s %.1f ms", method, self._path, status, milliseconds)
+        except BaseException:  # somebody's filter; the server would never close a stream that it does not get
+            if isinstance(answer, StreamedResponse):
+                answer.close()
+            raise
+
     def _stream_ended(self, call: Call, error: BaseException | None) -> None:
         call.end(failed=error is not None)
+        if call.is_gone():
+            call.abandon()
         if error is not None:
             self._log(failure_of(error), error)
 

@@ -1,1 +1,1 @@
-"""Who runs and who waits: admission in order of arrival, and the doors by which calls come to it."""
+"""Who runs and who waits: calls are let in in the order of their arrival."""

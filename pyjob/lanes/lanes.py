@@ -1,7 +1,6 @@
 """What carries the requests of one application under waitress, in place of waitress's own dispatcher.
 
-Calls have a lane of their own, so that nothing else waits behind them. Web views will have one too, and
-static files belong to the quick ones.
+Calls have a lane of their own, so that nothing else waits behind them.
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ DEFAULT_THREADS = 500
 # While a call runs for longer than this, threads take turns more often: short requests would wait for it.
 LONG_CALL = 0.05
 HURRIED_INTERVAL = 0.001
+# How often those are looked for who have left the line: each look asks everybody there.
+SWEEP_SECONDS = 0.5
 # Threads of the calls' lane that no call holds: they check calls, refuse them, let them wait.
 SPARE = 4
 # Threads of the other lane that are there, and how many it may have: metrics() of a job may be slow.
@@ -46,7 +47,9 @@ class Lanes:
     def __init__(self, gate: Gate, *, extra: int = 0) -> None:
         self._gate = gate
         self._warden = Warden()
-        self._usual_interval: float | None = None
+        self._usual_interval = sys.getswitchinterval()
+        self._is_hurried = self._has_ended = False
+        self._swept_at = 0.0
         self._calls = Pool(SPARE, (gate.slots or DEFAULT_THREADS) + SPARE + extra, self._warden)
         self._quick = Pool(QUICK_SPARE, QUICK_MOST, self._warden)
         self.watch(self._tend_line)
@@ -74,6 +77,7 @@ class Lanes:
             pool.stop()
         for pool in pools:
             pool.join(deadline)
+        self._has_ended = True
         self._warden.end()
         self._set_interval(hurried=False)
         for pool in pools:
@@ -82,19 +86,20 @@ class Lanes:
         return cancel_pending
 
     def _tend_line(self) -> bool:
-        self._gate.sweep()
+        now = time.monotonic()
+        if now - self._swept_at > SWEEP_SECONDS:
+            self._swept_at = now
+            self._gate.sweep()
         self._gate.expire()
         return self._gate.waiting > 0
 
     def _share_interpreter(self) -> bool:
         longest = self._gate.longest()
-        self._set_interval(hurried=longest > LONG_CALL)
+        self._set_interval(hurried=longest > LONG_CALL and not self._has_ended)
         return longest > 0
 
     def _set_interval(self, *, hurried: bool) -> None:
-        if hurried and self._usual_interval is None:
-            self._usual_interval = sys.getswitchinterval()
-            sys.setswitchinterval(min(HURRIED_INTERVAL, self._usual_interval))
-        elif not hurried and self._usual_interval is not None:
-            sys.setswitchinterval(self._usual_interval)
-            self._usual_interval = None
+        if hurried != self._is_hurried:
+            self._is_hurried = hurried
+            usual = self._usual_interval
+            sys.setswitchinterval(min(HURRIED_INTERVAL, usual) if hurried else usual)

@@ -77,7 +77,7 @@ class Pool:
         self._fresh: deque[Task] = deque()
         self._served = self._standing = 0
         self._surplus_since: float | None = None
-        self._stopped = False
+        self._stopped = self._has_told = False
         self._grow_to(min(spare, most))
         warden.watch(self.adapt)
 
@@ -157,8 +157,9 @@ class Pool:
                 try:
                     worker.start()
                 except RuntimeError:
-                    self.most = len(self._workers)
-                    logger.warning("the system allows no more than %d threads for requests", self.most)
+                    if not self._has_told:
+                        logger.warning("the system allows no more than %d threads here", len(self._workers))
+                    self._has_told = True
                     return
                 self._workers.add(worker)
 

@@ -28,11 +28,24 @@ class JobMetrics(Collector):
         self._report = report
         self._taken = taken
         self._lock = threading.Lock()
+        # Held by the scrape that asks the job; others meanwhile get what the last one got. However long the
+        # job takes, it holds one thread.
+        self._asking = threading.Lock()
+        self._latest: list[Metric] = []
         self._errors = 0
         self._told = ""
 
     def collect(self) -> Iterator[Metric]:
         """What the job reports now, as far as it is right, and the count of faults."""
+        if self._asking.acquire(blocking=False):
+            try:
+                self._latest = self._ask()
+            finally:
+                self._asking.release()
+        yield from self._latest
+        yield CounterMetricFamily(ERRORS, "Faults found in what the job's metrics() gave", self._errors)
+
+    def _ask(self) -> list[Metric]:
         families: dict[str, Metric] = {}
         series: set[tuple[str, frozenset[tuple[str, str]]]] = set()
         problems: list[str] = []
@@ -42,8 +55,7 @@ class JobMetrics(Collector):
             except BaseException as error:  # noqa: BLE001  the author's objects, and a page that must not break
                 problems.append(message_of(error))
         self._tell(problems)
-        yield from families.values()
-        yield CounterMetricFamily(ERRORS, "Faults found in what the job's metrics() gave", self._errors)
+        return list(families.values())
 
     def _items(self, problems: list[str]) -> Iterable[Any]:
         try:

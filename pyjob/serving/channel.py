@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The last connections of the server's limit, kept for what is no call.
 RESERVE = 50
+# Where waitress's loop uses select(), a higher descriptor would end it.
+MOST_SELECTABLE = 1000
 # A head must be complete after so many seconds; a body has as many, and one more for each 500 bytes.
 HEAD_SECONDS = 10.0
 BODY_RATE = 500
@@ -28,6 +30,11 @@ HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 ADDED_HEADERS = frozenset(("date", "server", "via"))
 # Head and body of an answer that is no longer are copied together, to be sent with one call of the system.
 LARGEST_PIECE = 64 * 1024
+
+
+def reserve_of(connection_limit: int) -> int:
+    """How many of so many connections are kept: fewer where somebody allows few."""
+    return min(RESERVE, connection_limit // 4)
 
 
 class RequestTimeout(Error):  # type: ignore[misc]  # noqa: N818  waitress names its own so
@@ -112,16 +119,21 @@ class Task(WSGITask):  # type: ignore[misc]
         The usual one, of a whole answer by HTTP/1.1, is put together here: waitress rewrites every header.
         """
         if self.channel.seat.hangs_up:
-            self.set_close_on_finish()
-        if self.version != "1.1" or self.content_length is None or not self.has_body:
+            self.request.headers["CONNECTION"] = "close"
+        if self.version != "1.1" or not self.has_body:
             return self._any_head()
         if self.request.headers.get("CONNECTION", "").lower() == "close":
             self.set_close_on_finish()
         lines = [f"HTTP/1.1 {self.status}"]
+        has_length = False
         for name, value in self.response_headers:
-            if name.lower() in ADDED_HEADERS:
+            lower = name.lower()
+            if lower in ADDED_HEADERS:
                 return self._any_head()
+            has_length = has_length or lower == "content-length"
             lines.append(f"{name}: {value}")
+        if not has_length:
+            return self._any_head()
         ident = self.channel.server.adj.ident
         if ident:
             lines.append(f"Server: {ident}")
@@ -139,6 +151,13 @@ class Task(WSGITask):  # type: ignore[misc]
         self.wrote_header = True
         self.content_bytes_written = length
 
+    def finish(self) -> None:
+        """The answer is made. Who has asked on without reading loses the connection, and holds no thread."""
+        super().finish()
+        channel = self.channel
+        if channel.total_outbufs_len > channel.adj.outbuf_high_watermark and len(channel.requests) > 1:
+            self.close_on_finish = True
+
     def _any_head(self) -> bytes:
         head: bytes = super().build_response_header()
         return head
@@ -152,13 +171,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
         super().__init__(server, sock, addr, adj, map=map)
-        in_reserve = len(self._map) > adj.connection_limit - RESERVE
+        in_reserve = len(self._map) > adj.connection_limit - reserve_of(adj.connection_limit)
         self.seat = Seat(self, in_reserve=in_reserve)
         # Since when it waits for a complete request, and for which part of one.
         self.waiting_since = time.monotonic()
         self._stage: object = None
         self._answering = False
         self._is_cut_off = False
+        if self._fileno >= MOST_SELECTABLE and not adj.asyncore_use_poll:
+            self.handle_close()
 
     def received(self, data: bytes) -> bool:
         """Take in bytes of a request."""
@@ -179,11 +200,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         except Parked:
             self.seat.unwound()
             return
+        except BaseException:
+            self.cancel()
+            raise
         finally:
             if waiting is not None:
                 self.seat.settle(waiting)
-        if not self.requests:
-            self.waiting_since = time.monotonic()
+        self.waiting_since = time.monotonic()
 
     def write_soon(self, data: Any) -> int:
         """Send bytes of an answer."""
@@ -207,17 +230,20 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def has_hung_up_unread(self) -> bool:
         """Whether the caller has left while so many requests wait here that waitress does not read on."""
-        if len(self.requests) <= self.adj.channel_request_lookahead or not self.connected:
+        if len(self.requests) <= self.adj.channel_request_lookahead:
             return False
+        descriptor = self._fileno
+        if descriptor is None:  # closed just now
+            return True
         poll = select.poll()
-        poll.register(self._fileno, HUNG_UP)
+        poll.register(descriptor, HUNG_UP)
         return bool(poll.poll(0))
 
     def is_late(self, now: float) -> bool:
         """Whether a request has been begun and takes too long to come (SPEC 5.3)."""
         request = self.request
-        if request is None:
-            return False
+        if request is None or not self.readable() or (request.expect_continue and self.requests):
+            return False  # nothing has begun, or it is we who do not read on
         allowed = HEAD_SECONDS
         if request.headers_finished:
             allowed += request.body_bytes_received / BODY_RATE

@@ -69,6 +69,8 @@ class Drain:
         while self._channels() and self._has_time(self._cuts_at):
             self._tell("still going down")
             self._close_idle()
+            for listener in self._listeners:
+                listener.look_after()
             yield
         if self._channels():
             yield from self._send_rest_away()

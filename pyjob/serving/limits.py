@@ -7,7 +7,7 @@ import resource
 from dataclasses import dataclass
 
 from pyjob.gate.gate import Gate
-from pyjob.serving.channel import RESERVE
+from pyjob.serving.channel import RESERVE, reserve_of
 
 # Connections that a server takes where the line asks for no more.
 USUAL_CONNECTIONS = 1000
@@ -15,6 +15,8 @@ USUAL_CONNECTIONS = 1000
 MOST_CONNECTIONS = 5000
 # Listeners, pipes: waitress counts them as connections, too.
 LOOPS_OWN = 10
+# Fewer would serve nobody, whatever the descriptors.
+LEAST_CONNECTIONS = 20
 # Descriptors for what is no connection: listeners, pipes, files of the job, its own connections.
 OTHER_DESCRIPTORS = 100
 
@@ -23,15 +25,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Capacity:
-    """``connections`` in all, of which ``waiting`` can be calls that wait."""
+    """``connection_limit`` is waitress's number; ``waiting`` of the connections can be calls that wait."""
 
-    connections: int
+    connection_limit: int
     waiting: int
-
-    @property
-    def connection_limit(self) -> int:
-        """The number for waitress."""
-        return self.connections + LOOPS_OWN
 
 
 def capacity_for(gate: Gate, *, most: int = MOST_CONNECTIONS) -> Capacity:
@@ -39,11 +36,16 @@ def capacity_for(gate: Gate, *, most: int = MOST_CONNECTIONS) -> Capacity:
 
     Raises the process's limit of descriptors where the system lets it.
     """
-    slots = gate.slots or 0
-    wanted = max(USUAL_CONNECTIONS, slots + (gate.queue or 0) + RESERVE)
+    wanted = max(USUAL_CONNECTIONS, (gate.slots or 0) + (gate.queue or 0) + RESERVE)
     descriptors = _descriptors(min(wanted, most) + OTHER_DESCRIPTORS)
-    connections = max(2 * RESERVE, min(wanted, most, descriptors - OTHER_DESCRIPTORS))
-    return Capacity(connections, max(0, connections - RESERVE - slots))
+    connections = max(LEAST_CONNECTIONS, min(wanted, most, descriptors - OTHER_DESCRIPTORS))
+    return capacity_under(connections + LOOPS_OWN, gate)
+
+
+def capacity_under(connection_limit: int, gate: Gate) -> Capacity:
+    """What a limit that somebody has chosen leaves for the line."""
+    used = LOOPS_OWN + reserve_of(connection_limit) + (gate.slots or 0)
+    return Capacity(connection_limit, max(0, connection_limit - used))
 
 
 def tell_if_short(gate: Gate, capacity: Capacity, name: str) -> None:

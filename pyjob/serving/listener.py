@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from waitress.adjustments import Adjustments
@@ -19,6 +22,7 @@ LOOK_SECONDS = 1
 TELL_SECONDS = 60.0
 # What a connection has for its next request even where others stand outside, in seconds.
 LEAST_PATIENCE = 1.0
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # Connections closed at once when there are too many: each look at all of them makes room for some.
 ROOM = 10
 
@@ -34,7 +38,7 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
     channel_class = Channel
     next_channel_cleanup: float
     _told_at = float("-inf")
-    _has_no_room = False
+    _has_no_room = _is_starved = False
 
     def channels(self) -> list[Channel]:
         """The open connections."""
@@ -42,13 +46,28 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
 
     def readable(self) -> bool:
         """Whether it wants to accept; called at every turn of the loop."""
+        self.look_after()
+        # Where there is no room to make, the loop must not be told again and again who stands there.
+        return bool(self.accepting) and not (self._has_no_room and (self._is_full() or self._is_starved))
+
+    def look_after(self) -> None:
+        """Every second: `maintenance`."""
         now = time.time()
         if now >= self.next_channel_cleanup:
             self.next_channel_cleanup = now + LOOK_SECONDS
-            self._has_no_room = False
+            self._has_no_room = self._is_starved = False
             self.maintenance(now)
-        # Where there is no room to make, the loop must not be told again and again who stands there.
-        return bool(self.accepting) and not (self._has_no_room and self._is_full())
+
+    def accept(self) -> Any:
+        """The next connection, or None where nobody stands there, or where there is no descriptor for it."""
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            self._is_starved = True
+            self._make_room()
+            return None
 
     def handle_accept(self) -> None:
         """Accept until nobody stands there."""
@@ -98,8 +117,10 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
         now = time.monotonic()
         if now - self._told_at > TELL_SECONDS:
             self._told_at = now
-            limit = self.adj.connection_limit
-            logger.warning("%d connections are as many as this server takes: idle ones are closed", limit)
+            count, why = len(self._map), ", for want of descriptors (ulimit -n)" if self._is_starved else ""
+            logger.warning(
+                "%d connections are as many as this server takes%s: idle ones are closed", count, why
+            )
 
 
 class TcpListener(Listener, TcpWSGIServer):  # type: ignore[misc]
@@ -107,7 +128,20 @@ class TcpListener(Listener, TcpWSGIServer):  # type: ignore[misc]
 
 
 class UnixListener(Listener, UnixWSGIServer):  # type: ignore[misc]
-    """On a Unix socket."""
+    """On a Unix socket, whose file goes when it listens no more, unless it is another one's by then."""
+
+    def bind_server_socket(self) -> None:
+        """Make the file."""
+        super().bind_server_socket()
+        self._file = Path(self.adj.unix_socket)
+        self._identity = self._file.stat().st_ino
+
+    def stop_listening(self) -> None:
+        """Accept the backlog, then close the socket."""
+        super().stop_listening()
+        with suppress(OSError):
+            if self._file.stat().st_ino == self._identity:
+                self._file.unlink()
 
 
 def open_listeners(

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from waitress import wasyncore
@@ -65,9 +64,10 @@ def serve_application(
                     wasyncore.poll2(TURN, loop)
                 _go_down(Drain(application, listeners, grace=grace, delay=drain_delay), loop, signals)
         finally:
+            # Connections first: a thread that waits for one to be read must hear of it.
+            for channel in [channel for listener in listeners for channel in listener.channels()]:
+                channel.handle_close()
             wasyncore.close_all(loop)
-            if unix_socket:
-                Path(unix_socket).unlink(missing_ok=True)
     finally:
         lanes.shutdown(cancel_pending=False, timeout=0)
     _tell_end(application)

@@ -23,6 +23,7 @@ class Signals(wasyncore.file_dispatcher):  # type: ignore[misc]
 
     def __init__(self, loop: dict[int, Any]) -> None:
         self.count = 0
+        self._pid = os.getpid()
         self._reads, self._writes = os.pipe()
         os.set_blocking(self._writes, False)
         super().__init__(self._reads, map=loop)
@@ -54,5 +55,11 @@ class Signals(wasyncore.file_dispatcher):  # type: ignore[misc]
         """The byte has done its work by waking the loop."""
         self.recv(4096)
 
-    def _take(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == self._pid:
+            self.count += 1
+            return
+        # A process that the job has forked: to it, signals do what they did before.
+        signal.set_wakeup_fd(self._wakeup_before)
+        signal.signal(number, self._before[number])
+        os.kill(os.getpid(), number)

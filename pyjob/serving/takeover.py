@@ -21,7 +21,7 @@ from pyjob.application import Application
 from pyjob.gate.door import SEAT
 from pyjob.lanes.lanes import DEFAULT_THREADS, Lanes
 from pyjob.serving.channel import Channel
-from pyjob.serving.limits import MOST_CONNECTIONS, capacity_for, tell_if_short
+from pyjob.serving.limits import MOST_CONNECTIONS, capacity_for, capacity_under, tell_if_short
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -50,6 +50,8 @@ def meet(application: Application, environ: WSGIEnvironment, *roots: object) -> 
             threads = _take_over(application, getattr(connected, "__self__", None), roots)
         except UnknownServerError as reason:
             logger.warning("job %s: this waitress is left as it is, since %s", name, reason)
+        except Exception:
+            logger.exception("job %s: this waitress is left as it is, by a fault of pyjob", name)
         else:
             logger.info("job %s: waitress serves up to %d calls at once, the others wait", name, threads)
             return
@@ -76,18 +78,22 @@ def _take_over(application: Application, channel: object, roots: tuple[object, .
     usual = adj.threads == Adjustments.threads
     if gate.slots is None or not usual:
         gate.cap_at(DEFAULT_THREADS if usual else adj.threads)
-    capacity = capacity_for(gate, most=MOST_CONNECTIONS if adj.asyncore_use_poll else MOST_UNDER_SELECT)
     if adj.connection_limit == Adjustments.connection_limit:
+        most = MOST_CONNECTIONS if adj.asyncore_use_poll else MOST_UNDER_SELECT
+        capacity = capacity_for(gate, most=most)
         adj.connection_limit = capacity.connection_limit
+    else:
+        capacity = capacity_under(adj.connection_limit, gate)
     if application.manifest.jobtype_extra.max_concurrency is not None:
         tell_if_short(gate, capacity, application.manifest.name)
     # Read on while a call waits or runs: only so is it seen that its caller has left.
     adj.channel_request_lookahead = max(1, adj.channel_request_lookahead)
-    # Connections that stand already keep the blocking door, and may hold a thread each.
-    standing = sum(len(server.active_channels) for server in servers)
-    lanes = Lanes(gate, extra=standing)
     for server in servers:
         server.channel_class = Channel
+    # Connections that stand already keep the blocking door, and may hold a thread each; so may one that each
+    # socket is about to accept.
+    standing = sum(len(server.active_channels) + 1 for server in servers)
+    lanes = Lanes(gate, extra=standing)
     _replace(servers[0].task_dispatcher, lanes, servers)
     return gate.slots or DEFAULT_THREADS
 
@@ -96,7 +102,7 @@ def _servers(channel: object, roots: tuple[object, ...]) -> list[Any]:
     """The listening sockets of the server behind ``channel``, if they are what is known here."""
     if not isinstance(channel, HTTPChannel) or not isinstance(channel.server, BaseWSGIServer):
         raise UnknownServerError("its connections are of an unknown kind")
-    servers: list[Any] = [one for one in channel._map.values() if isinstance(one, BaseWSGIServer)]
+    servers: list[Any] = [one for one in list(channel._map.values()) if isinstance(one, BaseWSGIServer)]
     dispatcher = channel.server.task_dispatcher
     for server in servers:
         if not _is_root(server.application, roots):

@@ -44,9 +44,13 @@ class StreamedResponse:
             return self._context.run(next, self._items)
         except StopIteration:
             raise
-        except BaseException as error:
+        except Exception as error:
             self._end(error)
             raise
+        except BaseException as error:
+            # sys.exit() in a job is no reason for a thread of the server to end, or to forget the connection.
+            self._end(error)
+            raise RuntimeError(f"the stream ended by {type(error).__name__}") from error
 
     def close(self) -> None:
         """Called by the server when everything is sent, or the client has gone."""

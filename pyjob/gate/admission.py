@@ -1,0 +1,138 @@
+"""How valid calls come in: through the gate, by either door, counted on the way (SPEC 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyjob.errors import BusyError
+from pyjob.gate.door import Seat, Turn
+from pyjob.gate.gate import ClosedError, CrowdedError, FullError, Gate, Standing, Ticket
+from pyjob.metrics.calls import EndpointMetrics, Reason
+
+GOING_DOWN = "the service is going down"
+LEFT = "the caller has left"
+
+
+class Call:
+    """One valid call, from its arrival at the gate to the last byte of its answer.
+
+    ``arguments`` are None while it waits, where they are large: they are read again. Without a ``ticket``
+    it runs inside another call, in that one's slot.
+    """
+
+    __slots__ = ("_gate", "_metrics", "arguments", "arrived", "ticket")
+
+    def __init__(
+        self, arguments: dict[str, Any] | None, ticket: Ticket | None, gate: Gate, metrics: EndpointMetrics
+    ) -> None:
+        self.arguments = arguments
+        self.ticket = ticket
+        self._gate = gate
+        self._metrics = metrics
+        self.arrived = gate.clock() if ticket is None else ticket.arrived
+        metrics.start(waits=ticket is not None and ticket.queued)
+
+    def is_gone(self) -> bool:
+        """Whether the caller has left, as far as the server can tell."""
+        return self.ticket is not None and self.ticket.is_gone()
+
+    def end(self, *, failed: bool) -> None:
+        """The last byte has been sent, or will not be."""
+        if self.ticket is not None:
+            self._gate.leave(self.ticket)
+        self._metrics.finish(self._gate.clock() - self.arrived, failed=failed)
+
+    def lost(self) -> None:
+        """The caller has left while the call waited: it is not run."""
+        if self.ticket is not None and self.ticket.standing is Standing.RUNNING:
+            self._gate.leave(self.ticket, ran=False)
+        self._metrics.drop(None)
+
+    def drop(self, reason: Reason) -> None:
+        """It was sent away from the line."""
+        self._metrics.drop(reason)
+
+    def abandon(self) -> None:
+        """It has run for a caller who has left."""
+        self._metrics.abandon()
+
+
+class Admission:
+    """The way of one endpoint's calls to ``gate``; every refusal is a `BusyError`.
+
+    ``most``: how many calls may run and wait together where each has a thread of the server (SPEC 10.4).
+    """
+
+    def __init__(self, gate: Gate, metrics: EndpointMetrics, most: int | None = None) -> None:
+        self.gate = gate
+        self._metrics = metrics
+        self._most = most
+
+    def by_thread(
+        self, arguments: dict[str, Any], is_gone: Callable[[], bool], *, is_bounded: bool = True
+    ) -> Call:
+        """A call that holds a slot, after waiting in this thread. ``is_bounded``: ``most`` counts for it."""
+        turn = Turn()
+        ticket = self._enter(turn.come, is_gone, self._most if is_bounded else None)
+        call = Call(arguments, ticket, self.gate, self._metrics)
+        if ticket.queued:
+            try:
+                turn.wait(self.gate, ticket)
+            except BaseException:
+                call.lost()
+                raise
+            self.begin(call)
+        return call
+
+    def by_seat(self, arguments: dict[str, Any] | None, seat: Seat) -> Call:
+        """A call that holds a slot. Raises `Parked` where it has to wait: then it is left at the ``seat``."""
+        if seat.in_reserve:
+            seat.hang_up()
+            self._metrics.refuse("connections")
+            message = "there are too many connections: the last ones are kept for probes"
+            raise BusyError(503, message, self.gate.retry_after())
+        if seat.is_gone():
+            raise BusyError(503, LEFT, self.gate.retry_after())
+        ticket = self._enter(seat.resume, seat.is_gone, None)
+        call = Call(arguments, ticket, self.gate, self._metrics)
+        if ticket.queued:
+            seat.park(call)
+        return call
+
+    def inside_another(self, arguments: dict[str, Any]) -> Call:
+        """A call that runs in the slot of the one that makes it."""
+        return Call(arguments, None, self.gate, self._metrics)
+
+    def begin(self, call: Call) -> None:
+        """The wait of ``call`` is over: it runs, or was sent away."""
+        ticket = call.ticket
+        if ticket is None:
+            return
+        if ticket.standing is Standing.RUNNING:
+            self._metrics.begin(ticket.waited)
+            return
+        if ticket.standing is Standing.EXPIRED:
+            call.drop("queue_timeout")
+            message = f"the call has waited for {self.gate.timeout:g} s, the queue_timeout of this job"
+        elif ticket.standing is Standing.DISMISSED:
+            call.drop("draining")
+            message = GOING_DOWN
+        else:
+            call.lost()
+            message = LEFT
+        raise BusyError(503, message, self.gate.retry_after())
+
+    def _enter(self, on_turn: Callable[[], None], is_gone: Callable[[], bool], most: int | None) -> Ticket:
+        try:
+            return self.gate.enter(on_turn, is_gone, most)
+        except FullError as error:
+            self._metrics.refuse("queue_full")
+            raise BusyError(429, f"too many calls: {error}", error.retry_after) from None
+        except CrowdedError as error:
+            self._metrics.refuse("threads")
+            message = f"too many calls: {error}, and one thread of the server is kept for probes"
+            raise BusyError(503, message, error.retry_after) from None
+        except ClosedError as error:
+            self._metrics.refuse("draining")
+            raise BusyError(503, GOING_DOWN, error.retry_after) from None
