@@ -105,6 +105,8 @@ def _options(application: Application) -> dict[str, Any]:
         # Read on while a call waits or runs: only so is it seen that its caller has left.
         "channel_request_lookahead": 1,
         "channel_timeout": 60,
+        # As the loop here does: select() stops at descriptor 1024.
+        "asyncore_use_poll": True,
         "clear_untrusted_proxy_headers": True,
         "expose_tracebacks": False,
         # The Server header, and SERVER_SOFTWARE of the environ, which has to be text (PEP 3333).
