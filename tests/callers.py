@@ -65,6 +65,10 @@ class Caller:
         body = await asyncio.wait_for(self._reader.readexactly(length), PATIENCE)
         return Answer(int(first.split(" ")[1]), headers, body)
 
+    async def rest(self) -> bytes:
+        """Everything until the server closes the connection."""
+        return await self._reader.read()
+
     async def is_closed(self) -> bool:
         """Wait until the server has closed the connection: True, or False if it says something instead."""
         return await asyncio.wait_for(self._reader.read(1), PATIENCE) == b""

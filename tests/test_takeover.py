@@ -21,7 +21,7 @@ from waitress.task import ThreadedTaskDispatcher
 import pyjob
 from pyjob.lanes.lanes import Lanes
 from pyjob.serving.channel import Channel
-from tests.callers import HELD, call, calling, get, hold, pipe, release, until_waiting
+from tests.callers import HELD, call, calling, get, hold, pipe, release, until, until_waiting
 from tests.conftest import MakeJob
 from tests.servers import started
 
@@ -138,10 +138,13 @@ def test_behind_another_application_calls_wait_in_threads(make_job: MakeJob, tmp
     application = pyjob.create(make_job(HELD, extra={"max_concurrency": 1}), load="now")
 
     async def scenario(port: int, path: Path) -> None:
-        async with await calling(port, hold=str(path)), await calling(port, n=1) as caller:
+        async with await calling(port, hold=str(path)):
+            await until(port, lambda found: found["pyjob_calls_running"] == 1)
+            caller = await calling(port, n=1)
             await until_waiting(port, 1)
             release(path)
             assert (await caller.answer()).json["n"] == 1
+            caller.hang_up()
 
     with serving(behind(application)) as server, pipe(tmp_path) as path:
         asyncio.run(scenario(server.effective_port, path))
@@ -160,6 +163,8 @@ def test_numbers_that_somebody_has_chosen_are_kept() -> None:
     with serving(application, asyncore_use_poll=True) as server:
         assert ask(server.effective_port) == 22
         assert server.adj.connection_limit == 1010
+    with serving(pyjob.create(Adder), connection_limit=20) as server:
+        assert ask(server.effective_port) == 22  # a few of few are kept for probes, not all
 
 
 def test_what_stood_in_the_queue_is_served_after_the_take_over() -> None:

@@ -15,7 +15,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 
 from pyjob.lanes.lanes import Lanes
-from pyjob.serving.channel import Channel
+from pyjob.serving.channel import Channel, reserve_of
 
 # How often late requests are looked for, and how often a full house is told of.
 LOOK_SECONDS = 1
@@ -72,7 +72,9 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
     def handle_accept(self) -> None:
         """Accept until nobody stands there."""
         for _ in range(self.adj.backlog):
-            if self._is_full() and not self._make_room():
+            if self._is_crowded() and not self._has_no_room:
+                self._make_room()
+            if self._is_full():
                 return
             before = len(self.active_channels)
             super().handle_accept()
@@ -101,7 +103,12 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
     def _is_full(self) -> bool:
         return bool(len(self._map) >= self.adj.connection_limit)
 
-    def _make_room(self) -> bool:
+    def _is_crowded(self) -> bool:
+        """Whether the next connection would be one of those that are kept for what is no call."""
+        limit = self.adj.connection_limit
+        return bool(len(self._map) >= limit - reserve_of(limit))
+
+    def _make_room(self) -> None:
         """Close those who have been waiting longest for a request to be complete."""
         latest = time.monotonic() - LEAST_PATIENCE
         idle = [c for c in self.channels() if c.waiting_since < latest and c.is_incomplete()]
@@ -110,8 +117,8 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
         for channel in closed:
             channel.handle_close()
         self._has_no_room = not closed
-        self._tell_of_full_house()
-        return bool(closed)
+        if closed or self._is_full() or self._is_starved:
+            self._tell_of_full_house()
 
     def _tell_of_full_house(self) -> None:
         now = time.monotonic()
