@@ -233,3 +233,61 @@ def test_a_call_behind_one_that_waits_is_not_late(make_job: MakeJob, tmp_path: P
     with started([*command, *pyjob_run(folder)[3:]]) as server, pipe(tmp_path) as path:
         server.wait_until("/ready", 200)
         asyncio.run(scenario(server.port, path))
+
+
+def test_urgent_data_closes_the_connection_and_nothing_spins(make_job: MakeJob, tmp_path: Path) -> None:
+    async def scenario(port: int, path: Path) -> None:
+        async with await hold(server, path):
+            urgent = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+            with urgent:
+                urgent.sendall(b"POST /perform HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+                await until_waiting(port, 1)
+                urgent.send(b"!", socket.MSG_OOB)
+                await until_waiting(port, 0)
+            release(path)
+
+    folder = make_job(HELD, extra={"max_concurrency": 1})
+    with started(pyjob_run(folder)) as server, pipe(tmp_path) as path:
+        server.wait_until("/ready", 200)
+        asyncio.run(scenario(server.port, path))
+    assert "urgent" not in server.output
+    assert "priority event" not in server.output
+
+
+def test_a_path_cannot_forge_a_line_of_the_log(make_job: MakeJob, tmp_path: Path) -> None:
+    async def scenario(port: int, path: Path) -> None:
+        async with await connect(port) as caller:
+            forged = "/pub/job/a%0d%0a[2030-01-01 00:00:00] INFO FORGED%1b[31m/1/perform".replace(" ", "%20")
+            body = b'{"hold": "%s"}' % str(path).encode()
+            caller.send(f"POST {forged} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+            caller.send(body)
+            await until(port, lambda found: found["pyjob_calls_running"] == 1)
+        release(path)
+        await until(port, lambda found: found["pyjob_calls_running"] == 0)
+
+    with started(pyjob_run(make_job(HELD))) as server, pipe(tmp_path) as path:
+        server.wait_until("/ready", 200)
+        asyncio.run(scenario(server.port, path))
+        server.stop()
+    assert "FORGED" in server.output
+    assert not any(line.startswith("[2030") or "\x1b" in line for line in server.lines)
+
+
+@pytest.mark.parametrize("how", ["asyncio.get_running_loop().stop()", "asyncio.create_task(leave())"])
+def test_the_loop_of_async_methods_outlives_what_a_job_does_to_it(client_of: ClientOf, how: str) -> None:
+    source = f"""
+import asyncio
+async def leave():
+    raise SystemExit(3)
+class Job:
+    async def perform(self, harm: bool = False):
+        if harm:
+            self.task = {how}
+        return 1
+"""
+    names: dict[str, Any] = {}
+    exec(source, names)
+    client = client_of(names["Job"])
+    for _ in range(3):
+        assert client.perform(harm=True).json == 1
+        assert client.perform().json == 1

@@ -158,7 +158,7 @@ def test_numbers_that_somebody_has_chosen_are_kept() -> None:
     application = pyjob.create(Adder)
     with serving(application) as server:
         assert ask(server.effective_port) == 22
-        assert (application.gate.slots, server.adj.connection_limit) == (500, 910)
+        assert (application.gate.slots, server.adj.connection_limit) == (500, 460)
     application = pyjob.create(Adder)
     with serving(application, asyncore_use_poll=True) as server:
         assert ask(server.effective_port) == 22

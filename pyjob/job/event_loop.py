@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable
+
+
+logger = logging.getLogger(__name__)
 
 
 class EventLoop:
@@ -40,8 +44,17 @@ class EventLoop:
             if self._loop is None or self._pid != os.getpid():
                 self._loop = asyncio.new_event_loop()
                 self._pid = os.getpid()
-                threading.Thread(target=self._loop.run_forever, name="pyjob-async", daemon=True).start()
+                threading.Thread(target=_run, args=(self._loop,), name="pyjob-async", daemon=True).start()
             return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run ``loop`` for good: a job that stops it, or exits in a task of its own, ends nobody else's call."""
+    while not loop.is_closed():
+        try:
+            loop.run_forever()
+        except BaseException:
+            logger.exception("the job's event loop was interrupted, and goes on")
 
 
 async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:

@@ -99,7 +99,12 @@ class Lanes:
         return longest > 0
 
     def _set_interval(self, *, hurried: bool) -> None:
-        if hurried != self._is_hurried:
-            self._is_hurried = hurried
-            usual = self._usual_interval
-            sys.setswitchinterval(min(HURRIED_INTERVAL, usual) if hurried else usual)
+        if hurried == self._is_hurried:
+            return
+        self._is_hurried = hurried
+        now = sys.getswitchinterval()  # somebody else may have set it
+        if hurried and now > HURRIED_INTERVAL:
+            self._usual_interval = now
+            sys.setswitchinterval(HURRIED_INTERVAL)
+        elif not hurried and now <= HURRIED_INTERVAL:
+            sys.setswitchinterval(self._usual_interval)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 import threading
 import time
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 from waitress.utilities import Error, build_http_date
 
+from pyjob.errors import one_line
 from pyjob.gate.door import SEAT, Parked, Waiting
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ BODY_RATE = 500
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 # Headers that waitress adds, and treats in its own way where the application has sent them.
 ADDED_HEADERS = frozenset(("date", "server", "via"))
+LONGEST_MESSAGE = 300
 # Head and body of an answer that is no longer are copied together, to be sent with one call of the system.
 LARGEST_PIECE = 64 * 1024
 
@@ -163,11 +168,29 @@ class Task(WSGITask):  # type: ignore[misc]
         return head
 
 
+class Request(HTTPRequestParser):  # type: ignore[misc]
+    """A request as it comes; waitress names the path even of one that has none, in its log."""
+
+    path = ""
+
+
+class OneLine(logging.LoggerAdapter[logging.Logger]):
+    """waitress's logger for what it says of a connection: a path in it can forge neither line nor colour."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
+        """The message in one line, and no longer than people read."""
+        return one_line(str(msg)[:LONGEST_MESSAGE]), kwargs
+
+
 class Channel(HTTPChannel):  # type: ignore[misc]
     """One connection."""
 
     task_class = Task
+    parser_class = Request
+    logger = OneLine(logging.getLogger("waitress"), {})
     request: Any
+    # Whether a request has come before the one before it was answered.
+    _pipelines = False
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
         super().__init__(server, sock, addr, adj, map=map)
@@ -184,6 +207,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def received(self, data: bytes) -> bool:
         """Take in bytes of a request."""
         took: bool = super().received(data)
+        self._pipelines = self._pipelines or len(self.requests) > 1
         request = self.request
         stage = None if request is None else (request, request.headers_finished)
         if stage != self._stage:
@@ -217,6 +241,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             sent: int = super().write_soon(data)
             return sent
 
+    def handle_expt(self) -> None:
+        """Urgent data: HTTP has none, and the loop would be told of it again and again."""
+        self.handle_close()
+
     def is_incomplete(self) -> bool:
         """Whether nothing is to be done here before more of a request comes."""
         return not self.requests and not self.total_outbufs_len and not self.will_close
@@ -229,8 +257,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return False
 
     def has_hung_up_unread(self) -> bool:
-        """Whether the caller has left while so many requests wait here that waitress does not read on."""
-        if len(self.requests) <= self.adj.channel_request_lookahead:
+        """Whether the caller has left behind requests that wait here, which waitress has not read yet."""
+        if not self._pipelines:
             return False
         descriptor = self._fileno
         if descriptor is None:  # closed just now

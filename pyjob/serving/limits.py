@@ -37,8 +37,9 @@ def capacity_for(gate: Gate, *, most: int = MOST_CONNECTIONS) -> Capacity:
     Raises the process's limit of descriptors where the system lets it.
     """
     wanted = max(USUAL_CONNECTIONS, (gate.slots or 0) + (gate.queue or 0) + RESERVE)
-    descriptors = _descriptors(min(wanted, most) + OTHER_DESCRIPTORS)
-    connections = max(LEAST_CONNECTIONS, min(wanted, most, descriptors - OTHER_DESCRIPTORS))
+    # Two for each connection: a long body waits in a file.
+    descriptors = _descriptors(2 * min(wanted, most) + OTHER_DESCRIPTORS)
+    connections = max(LEAST_CONNECTIONS, min(wanted, most, (descriptors - OTHER_DESCRIPTORS) // 2))
     return capacity_under(connections + LOOPS_OWN, gate)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -98,6 +99,9 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
         self.handle_accept()
         self.accepting = False
         self.del_channel()
+        with suppress(OSError):
+            # Processes that the job has forked hold it, too: it is closed for them as well.
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
     def _is_full(self) -> bool:

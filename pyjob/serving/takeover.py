@@ -26,8 +26,8 @@ from pyjob.serving.limits import MOST_CONNECTIONS, capacity_for, capacity_under,
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# select() stops at descriptor 1,024, and not all descriptors are connections.
-MOST_UNDER_SELECT = 900
+# select() stops at descriptor 1,024, not all descriptors are connections, and a long body waits in a file.
+MOST_UNDER_SELECT = 450
 
 logger = logging.getLogger(__name__)
 
