@@ -115,11 +115,9 @@ class Drain:
             return
         self._tells_at = now + TELL_SECONDS
         gate = self._application.gate
-        left = max(0.0, self._cuts_at - now)
-        logger.info(
-            "%s: %s: %d running, %d waiting, %.0f s left",
-            *(self._name, what, gate.running, gate.waiting, left),
-        )
+        hint = ", a second signal ends it at once" if gate.running or gate.waiting else ""
+        counts = (gate.running, gate.waiting, max(0.0, self._cuts_at - now))
+        logger.info("%s: %s: %d running, %d waiting, %.0f s left%s", self._name, what, *counts, hint)
 
     @property
     def _name(self) -> str:
