@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,8 @@ class Application:
 
     Nothing that would not survive a fork exists before it serves: loading begins with `start`, which
     the first request calls where nobody has (SPEC 10.3). ``manifest``, ``state`` and ``gate`` are for
-    reading. ``meet_server`` is called once, with the environ of the first request: only that tells which
-    server this is. ``threads``: how many that one has, where somebody knows (SPEC 10.4).
+    reading. ``meet_server`` is called with the first request of each server: only its environ tells which
+    one this is. ``threads``: how many that one has, where somebody knows (SPEC 10.4).
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class Application:
         self.threads = threads
         self._metrics = CallMetrics(manifest.name, manifest.version)
         self._registry = new_registry(self._metrics, GateMetrics(self.gate))
-        self._meet_server: Callable[[Application, WSGIEnvironment], None] | None = meet_server
+        self._meet_server = meet_server
+        self._servers_met: list[weakref.ref[object] | None] = []
         self._changing = threading.Lock()
         # What answers once the server is known; None before loading has begun.
         self._table: WSGIApplication | None = None
@@ -135,14 +137,22 @@ class Application:
         return not left
 
     def _first_request(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with self._changing:
-            meet_server, self._meet_server = self._meet_server, None
-            if meet_server is not None:
-                meet_server(self, environ)
+        self._meet(environ)
         self.start()
         with self._changing:
             self._answer = self._table or self._answer
         return self._answer(environ, start_response)
+
+    def _meet(self, environ: WSGIEnvironment) -> None:
+        """Look at the server, unless it is known: there may be several, and a test's client before any."""
+        # waitress is the one that can be told by an object of its own.
+        channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
+        server = getattr(channel, "server", None)
+        with self._changing:
+            known = [met if met is None else met() for met in self._servers_met]
+            if not any(met is server for met in known):
+                self._servers_met.append(None if server is None else weakref.ref(server))
+                self._meet_server(self, environ)
 
     def _begin(self) -> bool:
         with self._changing:
@@ -156,7 +166,7 @@ class Application:
         """From now on ``table`` answers: one rebinding, of something complete."""
         with self._changing:
             self._table = table
-            if self._meet_server is None:
+            if self._servers_met:
                 self._answer = table
 
     def _load_or_fail(self) -> BaseException | None:
@@ -218,6 +228,7 @@ class Application:
                 wait_for=self._event_loop.wait_for,
                 max_body_size=self.manifest.jobtype_extra.max_body_size,
                 access_log=self._settings.access_log,
+                meet=self._meet,
             )
         return self._dispatcher(job_routes(job, self._calls, self.manifest))
 

@@ -17,6 +17,7 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher
+from werkzeug.test import Client
 
 import pyjob
 from pyjob.lanes.lanes import Lanes
@@ -95,6 +96,16 @@ def test_all_sockets_of_a_server_are_taken_over() -> None:
         listening = [one for one in server.map.values() if hasattr(one, "channel_class")]
         assert [one.channel_class for one in listening] == [Channel, Channel]
         assert len({id(one.task_dispatcher) for one in listening}) == 1
+
+
+def test_a_server_that_comes_later_is_taken_over_at_its_first_call() -> None:
+    """After a test's client, and after another server of the same application."""
+    application = pyjob.create(Adder, load="now")
+    assert Client(application).get("/ready").status_code == 200
+    for _ in range(2):
+        with serving(application) as server:
+            assert ask(server.effective_port) == 22
+            assert server.channel_class is Channel
 
 
 def behind(application: Any) -> Callable[..., Any]:

@@ -48,6 +48,7 @@ class CallRoom:
         wait_for: Await,
         max_body_size: int,
         access_log: bool,
+        meet: Callable[[WSGIEnvironment], None],
     ) -> None:
         self._path = endpoint.path
         self._handler = endpoint.handler
@@ -58,6 +59,7 @@ class CallRoom:
         self._wait_for = wait_for
         self._max_body_size = max_body_size
         self._access_log = access_log
+        self._meet = meet
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began = self._clock()
@@ -123,7 +125,10 @@ class CallRoom:
         arguments = read_payload(environ, self._max_body_size)
         self._check(arguments)
         if seat is None:
-            return self._admission.by_thread(arguments, environ.get("waitress.client_disconnected", stays))
+            connected = environ.get("waitress.client_disconnected")
+            if connected is not None:
+                self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
+            return self._admission.by_thread(arguments, connected or stays)
         if int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
             return self._admission.by_seat(arguments, seat)
         environ["wsgi.input"].seek(0)

@@ -41,13 +41,14 @@ def meet(application: Application, environ: WSGIEnvironment, *roots: object) -> 
 
     ``roots`` are the callables under which a server may know ``application``.
     """
-    if SEAT in environ:  # a server of ours, or one that has been taken over
+    channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
+    taken = getattr(getattr(channel, "server", None), "channel_class", None) is Channel
+    if SEAT in environ or taken:  # a server of ours, or a connection from before it became one
         return
     name = application.manifest.name
-    connected = environ.get("waitress.client_disconnected")
-    if connected is not None:
+    if channel is not None:
         try:
-            threads = _take_over(application, getattr(connected, "__self__", None), roots)
+            threads = _take_over(application, channel, roots)
         except UnknownServerError as reason:
             logger.warning("job %s: this waitress is left as it is, since %s", name, reason)
         except Exception:
