@@ -262,6 +262,10 @@ def test_a_path_cannot_forge_a_line_of_the_log(make_job: MakeJob, tmp_path: Path
             caller.send(f"POST {forged} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
             caller.send(body)
             await until(port, lambda found: found["pyjob_calls_running"] == 1)
+            open_files = Path(f"/proc/{server.process.pid}/fd")
+            with_caller = len(list(open_files.iterdir()))
+        while len(list(open_files.iterdir())) >= with_caller:  # the server has not noticed yet
+            await asyncio.sleep(0.005)
         release(path)
         await until(port, lambda found: found["pyjob_calls_running"] == 0)
 
