@@ -113,7 +113,7 @@ class CallRoom:
             answer = self._answer_to(error, environ, is_jobs=True)
         else:
             if isinstance(answer, StreamedResponse):
-                answer.ended = lambda error: self._stream_ended(call, error)
+                answer.ended = lambda error: self._stream_ended(call, answer, error)
                 return answer
             call.end(failed=False)
         if call.is_gone():
@@ -184,10 +184,10 @@ class CallRoom:
                 answer.close()
             raise
 
-    def _stream_ended(self, call: Call, error: BaseException | None) -> None:
+    def _stream_ended(self, call: Call, answer: StreamedResponse, error: BaseException | None) -> None:
         call.end(failed=error is not None)
         if call.is_gone():
-            call.abandon()
+            self._tell_of_late_answer(call, answer)
         if error is not None:
             self._log(failure_of(error), error)
 
