@@ -126,8 +126,8 @@ class Application:
 
         Calls that still wait then are answered 503. False where some still run: a thread cannot be ended.
         """
+        self.gate.close()  # first: who sees that it is not ready finds it closed
         self.state.become_draining()
-        self.gate.close()
         if not self.gate.wait_until_empty(grace):
             self.gate.dismiss()
         left = self.gate.running

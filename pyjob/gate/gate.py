@@ -114,11 +114,6 @@ class Gate:
         """How many stand in the line, those included that have left unnoticed (see `sweep`)."""
         return len(self._line)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it lets new ones in."""
-        return not self._closed
-
     def cap_at(self, slots: int) -> None:
         """Have no more than ``slots``: what carries the calls has no more threads. Before the first call."""
         self.slots = slots if self.slots is None else min(self.slots, slots)
