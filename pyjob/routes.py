@@ -13,9 +13,9 @@ from pyjob.apps.openapi import OpenApiRoom, openapi_document
 from pyjob.apps.probes import ProbesRoom
 from pyjob.dispatcher import PREFIX, Routes, quoted, quoted_page, redirect
 from pyjob.job.job import Job
-from pyjob.job.schema import is_plain_json
-from pyjob.job.signature import Signature, shown_default
 from pyjob.manifest import Manifest
+from pyjob.method.schema import is_plain_json
+from pyjob.method.signature import Signature, shown_default
 from pyjob.wire.response import json_response
 
 if TYPE_CHECKING:

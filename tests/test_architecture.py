@@ -33,10 +33,11 @@ HOUSE = [
     {"gate"},
     {"logs", "metrics", "state", "settings"},
     {"job"},
+    {"method"},
     {"manifest"},
     {"errors"},
 ]
-WITHOUT_WERKZEUG = ["gate", "metrics", "state.py", "job/signature.py", "job/annotations.py", "job/schema.py"]
+WITHOUT_WERKZEUG = ["gate", "metrics", "state.py", "method"]
 
 
 def name_of(file: Path) -> str:

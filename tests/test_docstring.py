@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from pyjob.job.docstring import Docstring, parse_docstring
+from pyjob.method.docstring import Docstring, parse_docstring
 
 REST = """
     Multiply two numbers,

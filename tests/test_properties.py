@@ -11,8 +11,8 @@ import pytest
 from werkzeug.test import Client
 
 import pyjob
-from pyjob.job.annotations import compile_check
-from pyjob.job.schema import SchemaBuilder
+from pyjob.method.annotations import compile_check
+from pyjob.method.schema import SchemaBuilder
 from pyjob.wire.result import encode
 
 pytest.importorskip("hypothesis")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyjob.dispatcher import PREFIX, quoted
 from pyjob.job.job import Endpoint, Job
-from pyjob.job.schema import SchemaBuilder
-from pyjob.job.signature import NOTHING
+from pyjob.method.schema import SchemaBuilder
+from pyjob.method.signature import NOTHING
 from pyjob.wire.response import bytes_response
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyjob.errors import EntryPointError, message_of
-from pyjob.job.docstring import Docstring, parse_docstring
 from pyjob.job.entry import OPTIONAL_METHODS
-from pyjob.job.signature import Signature, read_signature
+from pyjob.method.docstring import Docstring, parse_docstring
+from pyjob.method.signature import Signature, read_signature
 
 Await = Callable[[Awaitable[Any]], Any]
 

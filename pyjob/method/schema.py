@@ -1,6 +1,6 @@
 """JSON Schema (draft 2020-12, as OpenAPI 3.1 uses it) from annotations, for the docs of a job.
 
-The schema of a payload agrees with what `pyjob.job.annotations` checks; beyond that list (dataclasses,
+The schema of a payload agrees with what `pyjob.method.annotations` checks; beyond that list (dataclasses,
 dates, tuples, ...) it describes what is not checked. What it cannot describe is ``{}``: anything.
 """
 
@@ -19,8 +19,8 @@ from collections import abc
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pyjob.job.annotations import is_open_enum, plain_type
-from pyjob.job.signature import NOTHING, Parameter, Signature
+from pyjob.method.annotations import is_open_enum, plain_type
+from pyjob.method.signature import NOTHING, Parameter, Signature
 
 JsonSchema = dict[str, Any]
 

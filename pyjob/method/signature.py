@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pyjob.errors import EntryPointError, PayloadError
-from pyjob.job.annotations import Check, compile_check, first_problems, optional
+from pyjob.method.annotations import Check, compile_check, first_problems, optional
 
 NOTHING = inspect.Parameter.empty
 LONGEST_DEFAULT = 1000
