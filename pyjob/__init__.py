@@ -13,6 +13,7 @@ from pyjob.errors import (
     PyjobError,
     ResultError,
 )
+from pyjob.job.endpoints import EndpointConfig
 from pyjob.settings import Settings
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ __all__ = [
     "Application",
     "BusyError",
     "ConflictError",
+    "EndpointConfig",
     "EntryPointError",
     "JobError",
     "ManifestError",

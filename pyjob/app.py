@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pyjob.application import Application
 from pyjob.apps.probes import ProbesRoom
-from pyjob.dispatcher import Dispatcher
+from pyjob.dispatcher import Dispatcher, RouteTable
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import offers_a_job
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
@@ -247,8 +247,10 @@ def _failed_application(error: Exception) -> WSGIApplication:
     state.become_failed(f"{'; '.join(str(error).splitlines())}, cause={type(error).__name__}")
     registry = new_registry(CallMetrics(name, version))
     probes = ProbesRoom(state, Deployment.from_environment(os.environ), name=name, version=version)
+    routes = RouteTable()
+    routes.at_all(service_routes(probes, registry))
     return Dispatcher(
-        service_routes(probes, registry),
+        routes,
         otherwise=error_response(503, f"the job failed to start: {state.error}"),
     )
 

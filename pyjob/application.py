@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from pyjob.apps.call import CallRoom
 from pyjob.apps.probes import ProbesRoom
+from pyjob.apps.webview import WebviewRoom
 from pyjob.context import JobContext
-from pyjob.dispatcher import Dispatcher, Routes
+from pyjob.dispatcher import Dispatcher, Lane, RouteTable, checked_prefix
 from pyjob.errors import ConflictError, EntryPointError, JobError, message_of, one_line
-from pyjob.gate.admission import Admission
-from pyjob.gate.gate import Gate
+from pyjob.gate.admission import Admission, Uncounted
 from pyjob.gate.numbers import GateMetrics
+from pyjob.gate.row import Row
+from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
 from pyjob.job.loader import IS_LOADING, Surroundings, describe_failure, entered
-from pyjob.manifest import Manifest, fields_not_in_force
+from pyjob.manifest import Manifest, remarks_on
 from pyjob.metrics.calls import CallMetrics
 from pyjob.metrics.registry import add_job_metrics, new_registry
-from pyjob.routes import CALLS, job_routes, service_routes, waiting_routes
+from pyjob.openapi.document import CALLS
+from pyjob.routes import job_routes, service_routes, waiting_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
+from pyjob.wire.asgi import AsgiApplication, is_asgi
 from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
@@ -34,15 +38,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_SOON = (("Retry-After", "1"),)
+# How long an ASGI web view may take to shut down.
+SHUTDOWN_SECONDS = 5.0
 
 
 class Application:
     """One job as a WSGI application.
 
     Nothing that would not survive a fork exists before it serves: loading begins with `start`, which
-    the first request calls where nobody has (SPEC 10.3). ``manifest``, ``state`` and ``gate`` are for
-    reading. ``meet_server`` is called with the first request of each server: only its environ tells which
-    one this is. ``threads``: how many that one has, where somebody knows (SPEC 10.4).
+    the first request calls where nobody has (SPEC 10.3). ``manifest``, ``state``, ``gates`` and
+    ``gate`` (that of the calls) are for reading. ``meet_server`` is called with the first request of each
+    server: only its environ tells which one this is. ``threads``: how many that one has, where somebody
+    knows (SPEC 10.4).
     """
 
     def __init__(
@@ -64,10 +71,13 @@ class Application:
         self._make_instance = make_instance
         self._surroundings = surroundings
         self._prefix = checked_prefix(prefix)
+        self._base_url = f"{self._prefix}/pub/job/{manifest.name}/{manifest.version}{CALLS}/webview"
         self._context = JobContext()
         self._event_loop = EventLoop()
         self._calls: dict[str, CallRoom] = {}
-        self.gate = _gate_of(manifest)
+        self.gates = _gates_of(manifest)
+        self.gate = self.gates.calls
+        self._asgi: AsgiApplication | None = None
         self.threads = threads
         self._metrics = CallMetrics(manifest.name, manifest.version)
         self._registry = new_registry(self._metrics, GateMetrics(self.gate))
@@ -75,9 +85,10 @@ class Application:
         self._servers_met: list[weakref.ref[object] | None] = []
         self._changing = threading.Lock()
         # What answers once the server is known; None before loading has begun.
-        self._table: WSGIApplication | None = None
+        self._table: Dispatcher | None = None
         self._answer: WSGIApplication = self._first_request
-        self._tell_author()
+        for remark in remarks_on(manifest):
+            logger.warning("%s", remark)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._answer(environ, start_response)
@@ -85,7 +96,7 @@ class Application:
     def start(self) -> None:
         """Begin to load in a thread of its own, unless that has begun."""
         if self._begin():
-            threading.Thread(target=self._load_or_fail, name="pyjob-load", daemon=True).start()
+            threading.Thread(target=self._load_and_serve, name="pyjob-load", daemon=True).start()
 
     def load(self) -> None:
         """Load in this thread, or wait for the one that does.
@@ -112,6 +123,11 @@ class Application:
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": f"{CALLS}{short}", "SCRIPT_NAME": ""}
         return self._calls[short].call(dict(arguments or {}), environ)
 
+    def lane_of(self, method: str, path: str) -> Lane | None:
+        """Which threads a request needs, as far as that is known before the job has loaded."""
+        table = self._table
+        return None if table is None else table.lane_of(method, path)
+
     def _wait_until_ready(self) -> None:
         if self.state.status == "loading" and IS_LOADING.get():
             raise ConflictError(
@@ -124,17 +140,24 @@ class Application:
     def close(self, grace: float = 30.0) -> bool:
         """Go down: not ready, no new calls, and up to ``grace`` seconds for those that run or wait.
 
-        Calls that still wait then are answered 503. False where some still run: a thread cannot be ended.
+        Calls and pages that still wait then are answered 503. False where some still run: a thread cannot be
+        ended. An ASGI web view shuts down last.
         """
-        self.gate.close()  # first: who sees that it is not ready finds it closed
+        self.gates.close()  # first: who sees that it is not ready finds it closed
         self.state.become_draining()
-        if not self.gate.wait_until_empty(grace):
-            self.gate.dismiss()
-        left = self.gate.running
+        if not self.gates.wait_until_empty(grace):
+            self.gates.dismiss()
+        left = self.gates.running
         if left:
             name = self.manifest.name
             logger.warning("job %s: %d calls still run after %g s, left to themselves", name, left, grace)
+        self.shut_down()
         return not left
+
+    def shut_down(self) -> None:
+        """Let an ASGI web view shut down, where one has started in this process."""
+        if self._asgi is not None:
+            self._asgi.close(SHUTDOWN_SECONDS)
 
     def _first_request(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self._meet(environ)
@@ -162,18 +185,25 @@ class Application:
             self._table = self._dispatcher(waiting_routes(RETRY_SOON), otherwise=waiting)
             return True
 
-    def _turn_to(self, table: WSGIApplication) -> None:
+    def _turn_to(self, table: Dispatcher) -> None:
         """From now on ``table`` answers: one rebinding, of something complete."""
         with self._changing:
             self._table = table
             if self._servers_met:
                 self._answer = table
 
-    def _load_or_fail(self) -> BaseException | None:
+    def _load_and_serve(self) -> None:
+        """Load in the process that serves: there, an ASGI web view may start at once."""
+        self._load_or_fail(serves=True)
+
+    def _load_or_fail(self, *, serves: bool = False) -> BaseException | None:
         name, began = f"job {self.manifest.name} {self.manifest.version}", time.perf_counter()
         try:
             job = self._load_job()
-            self._turn_to(self._job_table(job))
+            table = self._job_table(job)
+            if serves and self._asgi is not None:
+                self._asgi.start()
+            self._turn_to(table)
         except BaseException as error:
             # Whatever it is: sys.exit() in a job must not end the server.
             reason = self._reason(error)
@@ -200,10 +230,7 @@ class Application:
             instance = self._make_instance()
             self._context.attach(instance)
             job = read_job(
-                instance,
-                file=self.manifest.jobtype_extra.entrypoint_path or type(instance).__module__,
-                check_types=self.manifest.jobtype_extra.check_types,
-                wait_for=self._event_loop.wait_for,
+                instance, self.manifest, base_url=self._base_url, wait_for=self._event_loop.wait_for
             )
         for warning in job.warnings:
             logger.warning("%s", warning)
@@ -211,26 +238,50 @@ class Application:
             add_job_metrics(self._registry, job.metrics)
         return job
 
-    def _dispatcher(self, routes: Routes, otherwise: WSGIApplication | None = None) -> Dispatcher:
+    def _dispatcher(self, routes: RouteTable, otherwise: WSGIApplication | None = None) -> Dispatcher:
         name, version = self.manifest.name, self.manifest.version
         probes = ProbesRoom(self.state, self._deployment, name=name, version=version, stuck=self._stuck)
-        always = service_routes(probes, self._registry)
-        return Dispatcher({**routes, **always}, prefix=self._prefix, otherwise=otherwise)
+        routes.at_all(service_routes(probes, self._registry))
+        return Dispatcher(routes, prefix=self._prefix, otherwise=otherwise)
 
     def _job_table(self, job: Job) -> Dispatcher:
         """Everything that waits for the job."""
-        most = None if self.threads is None or self.threads < 2 else self.threads - 1
-        for endpoint in job.endpoints:
-            self._calls[endpoint.path] = CallRoom(
-                endpoint,
-                admission=Admission(self.gate, self._metrics.endpoint(endpoint.path), most),
-                context=self._context,
-                wait_for=self._event_loop.wait_for,
-                max_body_size=self.manifest.jobtype_extra.max_body_size,
-                access_log=self._settings.access_log,
-                meet=self._meet,
-            )
-        return self._dispatcher(job_routes(job, self._calls, self.manifest))
+        calls = [(endpoint, self._call_room(endpoint)) for endpoint in job.endpoints]
+        # In process there are no methods: where a path has two, POST is the call.
+        for endpoint, room in sorted(calls, key=lambda call: call[0].method):
+            self._calls[endpoint.path] = room
+        webview = None if job.webview is None else self._webview_room(job.webview)
+        return self._dispatcher(job_routes(job, calls, webview, self.manifest))
+
+    def _call_room(self, endpoint: Endpoint) -> CallRoom:
+        return CallRoom(
+            endpoint,
+            admission=Admission(self.gate, self._metrics.endpoint(endpoint.path), self._most()),
+            context=self._context,
+            wait_for=self._event_loop.wait_for,
+            max_body_size=self.manifest.jobtype_extra.max_body_size,
+            access_log=self._settings.access_log,
+            meet=self._meet,
+        )
+
+    def _webview_room(self, application: Callable[..., Any]) -> WebviewRoom:
+        is_relative = is_asgi(application)
+        if is_relative:
+            application = self._asgi = AsgiApplication(application, self._event_loop)
+        return WebviewRoom(
+            application,
+            base_url=self._base_url,
+            prefix=self._prefix,
+            is_relative=is_relative,
+            admission=Admission(self.gates.pages, Uncounted(), self._most()),
+            context=self._context,
+            max_body_size=self.manifest.jobtype_extra.max_body_size,
+            meet=self._meet,
+        )
+
+    def _most(self) -> int | None:
+        """How many may run and wait where each holds a thread of the server: one is left for probes."""
+        return None if self.threads is None or self.threads < 2 else self.threads - 1
 
     def _stuck(self) -> str | None:
         patience = self.manifest.jobtype_extra.stuck_after
@@ -239,26 +290,9 @@ class Application:
             return None
         return f"a call has run for {longest:.0f} s, longer than stuck_after ({patience:g} s)"
 
-    def _tell_author(self) -> None:
-        for warning in self.manifest.warnings:
-            logger.warning("%s", warning)
-        for problem in self.manifest.check_errors:
-            logger.warning("%s: %s", self.manifest.source, problem)
-        idle = fields_not_in_force(self.manifest)
-        if idle:
-            fields = ", ".join(idle)
-            logger.warning("%s: not in force in this version of pyjob: %s", self.manifest.source, fields)
 
-
-def _gate_of(manifest: Manifest) -> Gate:
+def _gates_of(manifest: Manifest) -> Row:
     extra = manifest.jobtype_extra
     # A line without a cap means nothing (SPEC 2), and has been warned about.
     queue = None if extra.max_concurrency is None else extra.max_concurrency_queue
-    return Gate(extra.max_concurrency, queue, extra.queue_timeout)
-
-
-def checked_prefix(prefix: str) -> str:
-    """``prefix`` without a closing slash. Raises ValueError where it is no path on this host."""
-    if prefix and (not prefix.startswith("/") or prefix.startswith("//") or "\\" in prefix):
-        raise ValueError(f"prefix: expected a path that starts with one /, found {prefix!r}")
-    return prefix.rstrip("/")
+    return Row(extra.max_concurrency, queue, extra.queue_timeout)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -19,14 +21,15 @@ logger = logging.getLogger(__name__)
 class RequestContext:
     """One request: ``headers``, ``method``, ``path``, ``args`` (of the query), ``remote_addr``.
 
-    Everything is read from the WSGI environ when asked for, since most jobs never ask.
+    Everything is read from the WSGI environ when asked for, since most jobs never ask. ``is_call``: whether
+    it holds a slot of the job; a page of its web view does not.
     """
 
-    __slots__ = ("environ", "is_over")
+    __slots__ = ("environ", "is_call")
 
-    def __init__(self, environ: WSGIEnvironment) -> None:
+    def __init__(self, environ: WSGIEnvironment, *, is_call: bool = True) -> None:
         self.environ = environ
-        self.is_over = False
+        self.is_call = is_call
 
     @property
     def headers(self) -> EnvironHeaders:
@@ -65,7 +68,22 @@ class JobContext:
     def is_serving(self) -> bool:
         """Whether the code that asks runs inside a call of this job."""
         request = self.request.get(None)
-        return request is not None and not request.is_over  # threads may have kept its context
+        return request is not None and request.is_call
+
+    @contextmanager
+    def serving(self, environ: WSGIEnvironment, *, is_call: bool) -> Iterator[None]:
+        """The request of ``environ`` is the current one, and has an empty dict of its own."""
+        served = RequestContext(environ, is_call=is_call)
+        request = self.request.set(served)
+        extra = self.extra.set({})
+        try:
+            yield
+        finally:
+            # Threads of a pool keep their context, so it is put back, not left. Those that the job has
+            # started may have kept it, too: to them the call is over.
+            served.is_call = False
+            self.extra.reset(extra)
+            self.request.reset(request)
 
     def attach(self, instance: object) -> None:
         """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""

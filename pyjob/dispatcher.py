@@ -1,74 +1,158 @@
 """From a path to the room that answers it, by hand: an exact table first (SPEC 4.1).
 
-A room is a WSGI application. The dispatcher leaves PATH_INFO and SCRIPT_NAME as they came; it tells a
-room the prefix that the caller used as ``environ["pyjob.prefix"]``.
+A room is a WSGI application. The dispatcher leaves PATH_INFO and SCRIPT_NAME as they came, and tells a room
+beside them: the prefix that the caller used, the path below it, and what only this room's path has.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
+from pyjob.wire.arguments import ROUTING_ARGS
 from pyjob.wire.response import Response, bytes_response, error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+# In the environ of a room: text, decoded. PREFIX + PATH is where the caller is, on this host.
 PREFIX = "pyjob.prefix"
+PATH = "pyjob.path"
+# Of a room that has everything below a path, what the caller's path has more: empty, or from a slash on.
+REST = "pyjob.rest"
 PLATFORM_PREFIX = re.compile(r"/pub/(?:job|fatman)/[^/]+/[^/]+")
 HOSTILE = re.compile(r"//|/\.{1,2}(?:/|\Z)|\\|\x00")
+NAME_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 LONGEST_COMPARED = 100
+# Of a room that answers every method.
+ANY = "*"
 
-Routes = Mapping[str, Mapping[str, "WSGIApplication"]]
+Methods = Mapping[str, "WSGIApplication"]
+Routes = Mapping[str, Methods]
+# Which threads a room needs, where the server has several lanes: those for what is short, those for calls of
+# the job, or those for pages of its web application. A room says so by an attribute ``lane``.
+Lane = Literal["quick", "calls", "pages"]
+
+
+class RouteTable:
+    """Paths and the rooms that answer them, by method; collected before a `Dispatcher` is made."""
+
+    def __init__(self) -> None:
+        self.exact: dict[str, dict[str, WSGIApplication]] = {}
+        self.below: dict[str, dict[str, WSGIApplication]] = {}
+        self.templates: dict[str, dict[str, WSGIApplication]] = {}
+
+    def at(self, path: str, methods: Methods) -> None:
+        """Exactly ``path``; other methods of it are left as they are."""
+        self.exact.setdefault(path, {}).update(methods)
+
+    def at_all(self, routes: Routes) -> None:
+        """Each of ``routes``, by its exact path."""
+        for path, methods in routes.items():
+            self.at(path, methods)
+
+    def at_template(self, path: str, methods: Methods) -> None:
+        """Paths like ``path``, in which a name in braces stands for a part of one segment."""
+        self.templates.setdefault(path, {}).update(methods)
+
+    def at_and_below(self, path: str, methods: Methods) -> None:
+        """``path`` and all that goes on from it with a slash, but for what has a route of its own."""
+        self.at(path, methods)
+        self.below.setdefault(path, {}).update(methods)
 
 
 class Dispatcher:
-    """A WSGI application that holds ``routes``: path to method to room.
+    """A WSGI application that holds ``routes``.
 
     ``otherwise`` answers every other path; without it they are 404, with the nearest known path.
     ``prefix`` is what a proxy in front has stripped: every link begins with it.
     """
 
-    def __init__(self, routes: Routes, *, prefix: str = "", otherwise: WSGIApplication | None = None) -> None:
-        self._routes = {path: _with_head(methods) for path, methods in routes.items()}
+    def __init__(
+        self, routes: RouteTable, *, prefix: str = "", otherwise: WSGIApplication | None = None
+    ) -> None:
+        self._exact = {path: _with_head(methods) for path, methods in routes.exact.items()}
+        self._below = {path: _with_head(methods) for path, methods in routes.below.items()}
+        self._depth = max((path.count("/") for path in self._below), default=0)
+        # Where two match, the one with more of the path spelled out.
+        templates = sorted(routes.templates.items(), key=lambda item: -len(NAME_IN_BRACES.sub("", item[0])))
+        self._templates = [(_pattern(path), _with_head(methods)) for path, methods in templates]
+        self._known = [path for path in (*routes.exact, *routes.templates) if path != "/"]
+        # As PATH_INFO has them, where that is the text itself: any other is decoded first.
+        self._quick = {path: methods for path, methods in self._exact.items() if path.isascii()}
         self._prefix = prefix
         self._otherwise = otherwise
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        methods = self._routes.get(environ.get("PATH_INFO", ""))
-        room = self._search(environ) if methods is None else self._room(methods, environ, "")
+        path = environ.get("PATH_INFO", "")
+        methods = self._quick.get(path)
+        room = None if methods is None else methods.get(environ["REQUEST_METHOD"])
+        if room is None:
+            room = self._search(environ)
+        else:
+            environ[PREFIX] = self._base(environ)
+            environ[PATH] = path
         return room(environ, start_response)
 
-    def _room(
-        self, methods: Mapping[str, WSGIApplication], environ: WSGIEnvironment, stripped: str
-    ) -> WSGIApplication:
-        room = methods.get(environ["REQUEST_METHOD"])
-        if room is None:
-            return _refusal(environ, _method_not_allowed(methods))
-        environ[PREFIX] = self._base(environ) + stripped
-        return room
+    def lane_of(self, method: str, path: str) -> Lane | None:
+        """The lane of the room for a request, None where there is no room; ``path`` as in PATH_INFO."""
+        room = self._quick.get(path, {}).get(method) or self._room_of(method, path)
+        lane: Lane | None = None if room is None else getattr(room, "lane", "quick")
+        return lane
+
+    def _room_of(self, method: str, path: str) -> WSGIApplication | None:
+        text = _decoded(path)
+        if text is not None:
+            for methods, _ in self._candidates(text[len(_platform_prefix(text)) :] or "/"):
+                room = methods.get(method) or methods.get(ANY)
+                if room is not None:
+                    return room
+        return None
 
     def _search(self, environ: WSGIEnvironment) -> WSGIApplication:
-        """The room of a path that is not in the table as it stands: prefixed, empty, unknown or hostile."""
-        try:
-            path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8")
-        except UnicodeError:
+        """The room of a path that is not in the table as it stands: prefixed, open, unknown or hostile."""
+        path = _decoded(environ.get("PATH_INFO", ""))
+        if path is None:
             return _refusal(environ, error_response(400, "the path is not valid UTF-8"))
         if HOSTILE.search(path):
             what = "an empty or dotted segment, a backslash or a NUL"
             return _refusal(environ, error_response(400, f"the path holds {what}"))
-        found = PLATFORM_PREFIX.match(path)
-        stripped = found.group() if found else ""
+        stripped = _platform_prefix(path)
         rest = path[len(stripped) :]
         if stripped and not rest:
             return self._with_slash(environ, stripped)
-        methods = self._routes.get(rest or "/")
-        if methods is not None:
-            return self._room(methods, environ, stripped)
+        rest = rest or "/"
+        method = environ["REQUEST_METHOD"]
+        allowed: set[str] = set()
+        for methods, found in self._candidates(rest):
+            room = methods.get(method) or methods.get(ANY)
+            if room is not None:
+                environ.update(found)
+                environ[PREFIX] = self._base(environ) + stripped
+                environ[PATH] = rest
+                return room
+            allowed.update(methods)
+        if allowed:
+            return _refusal(environ, _method_not_allowed(allowed))
         return _refusal(environ, self._otherwise or self._not_found(rest))
+
+    def _candidates(self, path: str) -> Iterator[tuple[Methods, Mapping[str, object]]]:
+        """What may answer ``path``, the closest first, and what the environ then says beside."""
+        exact = self._exact.get(path)
+        if exact is not None:
+            yield exact, {REST: ""}
+        for pattern, methods in self._templates:
+            found = pattern.match(path)
+            if found:
+                yield methods, {ROUTING_ARGS: ((), found.groupdict())}
+        if self._below:
+            for end in reversed(_first_slashes(path, self._depth)):
+                below = self._below.get(path[:end])
+                if below is not None:
+                    yield below, {REST: path[end:]}
 
     def _base(self, environ: WSGIEnvironment) -> str:
         mounted: str = environ.get("SCRIPT_NAME", "")
@@ -86,10 +170,21 @@ class Dispatcher:
         return _refusal(environ, redirect(location, environ.get("QUERY_STRING", "")))
 
     def _not_found(self, path: str) -> Response:
-        known = [route for route in self._routes if route != "/"]
-        near = difflib.get_close_matches(path[:LONGEST_COMPARED], known, n=1)
+        near = difflib.get_close_matches(path[:LONGEST_COMPARED], self._known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return error_response(404, f"there is nothing at {path[:LONGEST_COMPARED]}{hint}")
+
+
+def checked_prefix(prefix: str) -> str:
+    """``prefix`` without a closing slash. Raises ValueError where it is no path on this host."""
+    if prefix and (not prefix.startswith("/") or prefix.startswith("//") or "\\" in prefix):
+        raise ValueError(f"prefix: expected a path that starts with one /, found {prefix!r}")
+    return prefix.rstrip("/")
+
+
+def redirect_to_slash(environ: WSGIEnvironment) -> Response:
+    """307 to where the caller is, with a closing slash; the query is kept."""
+    return redirect(f"{quoted(environ[PREFIX] + environ[PATH])}/", environ.get("QUERY_STRING", ""))
 
 
 def quoted(prefix: str) -> str:
@@ -108,22 +203,57 @@ def redirect(location: str, query: str = "") -> Response:
     return bytes_response(307, "text/plain; charset=utf-8", b"", [("Location", target)])
 
 
-def _with_head(methods: Mapping[str, WSGIApplication]) -> dict[str, WSGIApplication]:
-    rooms = dict(methods)
-    if "GET" in rooms:
-        rooms.setdefault("HEAD", _without_body(rooms["GET"]))
-    return rooms
+def without_body(room: WSGIApplication) -> WSGIApplication:
+    """``room`` as HEAD wants it: not every server takes the body away."""
 
-
-def _without_body(room: WSGIApplication) -> WSGIApplication:
     def head(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body = room(environ, start_response)
-        close = getattr(body, "close", None)
+        close: Callable[[], None] | None = getattr(body, "close", None)
         if close is not None:
             close()
         return []
 
+    head.lane = getattr(room, "lane", "quick")  # type: ignore[attr-defined]
     return head
+
+
+def _decoded(path: str) -> str | None:
+    """PATH_INFO as text; None where it is no UTF-8."""
+    try:
+        return path.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return None
+
+
+def _platform_prefix(path: str) -> str:
+    found = PLATFORM_PREFIX.match(path)
+    return found.group() if found else ""
+
+
+def _first_slashes(path: str, count: int) -> list[int]:
+    """Where the first slashes after the leading one are; a hostile path has many more."""
+    found: list[int] = []
+    at = path.find("/", 1)
+    while at > 0 and len(found) < count:
+        found.append(at)
+        at = path.find("/", at + 1)
+    return found
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = NAME_IN_BRACES.split(template)
+    literals, names = map(re.escape, parts[::2]), parts[1::2]
+    pattern = next(literals)
+    for name, literal in zip(names, literals, strict=True):
+        pattern += f"(?P<{name}>[^/]+){literal}"
+    return re.compile(rf"{pattern}\Z")
+
+
+def _with_head(methods: Methods) -> dict[str, WSGIApplication]:
+    rooms = dict(methods)
+    if "GET" in rooms:
+        rooms.setdefault("HEAD", without_body(rooms["GET"]))
+    return rooms
 
 
 def _method_not_allowed(methods: Iterable[str]) -> Response:
@@ -133,5 +263,5 @@ def _method_not_allowed(methods: Iterable[str]) -> Response:
 
 
 def _refusal(environ: WSGIEnvironment, answer: WSGIApplication) -> WSGIApplication:
-    """``answer``, without its body where HEAD asked: not every server takes it away."""
-    return _without_body(answer) if environ["REQUEST_METHOD"] == "HEAD" else answer
+    """``answer``, without its body where HEAD asked."""
+    return without_body(answer) if environ["REQUEST_METHOD"] == "HEAD" else answer

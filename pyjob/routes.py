@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from pyjob.apps.docs import docs_routes
+from pyjob.apps.call import CallRoom
+from pyjob.apps.docs import docs_routes, waiting_docs_routes
 from pyjob.apps.metrics import MetricsRoom
-from pyjob.apps.openapi import OpenApiRoom, openapi_document
+from pyjob.apps.openapi import OpenApiRoom
 from pyjob.apps.probes import ProbesRoom
-from pyjob.dispatcher import PREFIX, Routes, quoted, quoted_page, redirect
-from pyjob.job.job import Job
+from pyjob.apps.static import FileRoom, FolderRoom
+from pyjob.apps.webview import WebviewRoom
+from pyjob.dispatcher import ANY, PREFIX, Methods, Routes, RouteTable, quoted, quoted_page, redirect
+from pyjob.job.endpoints import Endpoint
+from pyjob.job.job import Job, secret_files
 from pyjob.manifest import Manifest
 from pyjob.method.schema import is_plain_json
 from pyjob.method.signature import Signature, shown_default
+from pyjob.openapi.document import CALLS, openapi_document
 from pyjob.wire.response import json_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-CALLS = "/api/v1"
 
-
-def job_routes(job: Job, calls: Mapping[str, WSGIApplication], manifest: Manifest) -> Routes:
+def job_routes(
+    job: Job, calls: Sequence[tuple[Endpoint, CallRoom]], webview: WebviewRoom | None, manifest: Manifest
+) -> RouteTable:
     """What ``job`` offers, its methods by ``calls``; built-in routes shadow short forms."""
-    short: dict[str, Mapping[str, WSGIApplication]] = {path: {"POST": room} for path, room in calls.items()}
-    for endpoint in job.endpoints:
-        if endpoint.path == "/perform":
-            short["/parameters"] = {"GET": json_response(200, _parameters(endpoint.signature))}
+    table = RouteTable()
+    for start in ("", CALLS):
+        _add_calls(table, start, calls)
+        _add_files(table, start, job, manifest)
+        if webview is not None:
+            table.at_and_below(f"{start}/webview", {ANY: webview})
     extra = manifest.jobtype_extra
     may_be_full = None not in (extra.max_concurrency, extra.max_concurrency_queue)
     document = openapi_document(job, name=manifest.name, version=manifest.version, may_be_full=may_be_full)
-    return {
-        **short,
-        **{f"{CALLS}{path}": methods for path, methods in short.items()},
-        "/": {"GET": _home(manifest.jobtype_extra.home_page)},
-        "/openapi.json": {"GET": OpenApiRoom(document)},
-        **docs_routes(),
-    }
+    table.at("/", {"GET": _home(extra.home_page)})
+    table.at("/openapi.json", {"GET": OpenApiRoom(document)})
+    table.at_all(docs_routes(has_webview=webview is not None))
+    return table
 
 
 def service_routes(probes: ProbesRoom, registry: CollectorRegistry) -> Routes:
@@ -47,10 +51,35 @@ def service_routes(probes: ProbesRoom, registry: CollectorRegistry) -> Routes:
     return {**probes.routes(), "/metrics": {"GET": MetricsRoom(registry)}}
 
 
-def waiting_routes(headers: Iterable[tuple[str, str]] = ()) -> Routes:
+def waiting_routes(headers: Iterable[tuple[str, str]] = ()) -> RouteTable:
     """The docs page as a 503 that people can read, at the root too: it looks again by itself."""
-    page = docs_routes(503, headers)
-    return {**page, "/": page["/docs"]}
+    page = waiting_docs_routes(headers)
+    table = RouteTable()
+    table.at_all({**page, "/": page["/docs"]})
+    return table
+
+
+def _add_calls(table: RouteTable, start: str, calls: Sequence[tuple[Endpoint, CallRoom]]) -> None:
+    for endpoint, room in calls:
+        methods: Methods = {endpoint.method: room}
+        add = table.at_template if endpoint.path_names else table.at
+        add(f"{start}{endpoint.path}", methods)
+        if endpoint.path == "/perform" and endpoint.method == "POST":
+            parameters = json_response(200, _parameters(endpoint.signature))
+            table.at(f"{start}/parameters", {"GET": parameters})
+
+
+def _add_files(table: RouteTable, start: str, job: Job, manifest: Manifest) -> None:
+    secret = secret_files(manifest)
+    for static in job.files:
+        path = f"{start}{static.path}"
+        if static.is_folder:
+            table.at_and_below(path, {"GET": FolderRoom(static.target, manifest.folder, secret)})
+        else:
+            table.at(path, {"GET": FileRoom(static.target, static.content_type, manifest.folder)})
+    if job.webview_files is not None:
+        room = FolderRoom(job.webview_files, manifest.folder, secret)
+        table.at_and_below(f"{start}/webview/static", {"GET": room})
 
 
 def _home(page: str) -> WSGIApplication:

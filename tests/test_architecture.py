@@ -31,7 +31,7 @@ HOUSE = [
     {"dispatcher"},
     {"context", "wire"},
     {"gate"},
-    {"logs", "metrics", "state", "settings"},
+    {"logs", "metrics", "openapi", "state", "settings"},
     {"job"},
     {"method"},
     {"manifest"},

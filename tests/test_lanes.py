@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyjob.gate.gate import Gate
+from pyjob.gate.row import Row
 from pyjob.lanes import pool as pools
 from pyjob.lanes.lanes import Lanes
 from pyjob.lanes.pool import Pool
@@ -52,6 +52,10 @@ def warden() -> Iterator[Warden]:
     warden.end()
 
 
+def lanes_of(row: Row) -> Lanes:
+    return Lanes(row, lambda method, path: None)
+
+
 def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not holds():
@@ -60,7 +64,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_what_only_reads_is_served_while_all_threads_of_the_calls_are_held(held: threading.Event) -> None:
-    lanes = Lanes(Gate(2))
+    lanes = lanes_of(Row(2, None, None))
     calls = [Request(work=held.wait) for _ in range(50)]
     for call in calls:
         lanes.add_task(call)
@@ -79,7 +83,7 @@ def test_a_pool_grows_by_what_is_held_up_to_its_bound_and_shrinks_again(
 ) -> None:
     monkeypatch.setattr(pools, "IDLE_SECONDS", 0.1)
     pool = Pool(2, 10, warden)
-    assert pool.size == 2
+    assert pool.size == 0
     for _ in range(5):
         pool.add_task(Request(work=held.wait))
     until(lambda: pool.size == 7)
@@ -164,8 +168,9 @@ def test_what_nobody_has_begun_to_serve_is_cancelled_at_the_end(
 
 def test_threads_take_turns_more_often_while_a_call_runs_for_long() -> None:
     usual = sys.getswitchinterval()
-    gate = Gate(1)
-    lanes = Lanes(gate)
+    row = Row(1, None, None)
+    gate = row.calls
+    lanes = lanes_of(row)
     ticket = gate.enter(lambda: None)
     lanes.add_task(Request())
     until(lambda: sys.getswitchinterval() < usual)

@@ -487,13 +487,6 @@ def test_fields_not_in_force_yet_are_told_once(
     assert told[0].endswith("job.yaml: not in force in this version of pyjob: jobtype_extra.python_version")
 
 
-def test_methods_not_served_yet_are_told(
-    job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture
-) -> None:
-    job_of("def perform(self): ...\ndef static_endpoints(self): return {}")
-    assert "static_endpoints is not served" in caplog.text
-
-
 # Samples
 
 

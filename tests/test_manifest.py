@@ -15,8 +15,8 @@ from pyjob.manifest import (
     JobtypeExtra,
     Manifest,
     Resources,
-    fields_not_in_force,
     find_manifest,
+    remarks_on,
     with_identity,
 )
 from pyjob.manifest.table import ROWS
@@ -76,7 +76,8 @@ def test_a_manifest_with_the_required_fields_has_the_defaults_of_the_others(
     assert manifest.resources == Resources("", "", "", "")
     assert (manifest.replicas, manifest.labels, manifest.public_endpoints) == (1, {}, ())
     assert (manifest.folder, manifest.source) == (tmp_path.resolve(), "job.yaml")
-    assert (manifest.warnings, manifest.check_errors, fields_not_in_force(manifest)) == ((), (), ())
+    assert (manifest.warnings, manifest.check_errors) == ((), ())
+    assert list(remarks_on(manifest)) == []
 
 
 def test_every_field_of_the_table_is_read_and_typed(read: Read) -> None:
@@ -128,7 +129,8 @@ golang: [x]
     assert (manifest.docker, manifest.golang) == ({"dockerfile_path": "Dockerfile"}, ["x"])
     assert manifest.secret_runtime_env_file == "secrets/.env"
     changed = {row.path for row in ROWS if not row.in_force}
-    assert set(fields_not_in_force(manifest)) == changed
+    (*_, idle) = remarks_on(manifest)
+    assert set(idle.rpartition(": ")[2].split(", ")) == changed
     assert {"extends", "replicas", "jobtype_extra.python_version"} < changed
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyjob.errors import ManifestError
-from pyjob.manifest import Manifest, fields_not_in_force, find_manifest, manifest_of
+from pyjob.manifest import Manifest, find_manifest, manifest_of, remarks_on
 from pyjob.manifest.table import ROWS
 
 pytest.importorskip("hypothesis")
@@ -84,7 +84,7 @@ paths = st.sampled_from(
 def check(manifest: Manifest) -> None:
     """What holds for every manifest that could be read."""
     assert isinstance(manifest, Manifest)
-    assert set(fields_not_in_force(manifest)) <= {row.path for row in ROWS}
+    assert all(remark.isprintable() for remark in remarks_on(manifest))
     assert all(line.isprintable() for line in manifest.warnings)
     assert all(str(problem).isprintable() for problem in manifest.check_errors)
     for name, value in manifest.runtime_env.items():

@@ -11,14 +11,16 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pyjob.context import JobContext, RequestContext
+from pyjob.context import JobContext
+from pyjob.dispatcher import Lane
 from pyjob.errors import JobError, one_line
 from pyjob.gate.admission import Admission, Call
 from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
-from pyjob.job.job import Await, Endpoint
+from pyjob.job.endpoints import Endpoint
+from pyjob.job.job import Await
+from pyjob.wire.arguments import reader_of
 from pyjob.wire.failure import Failure, failure_of
-from pyjob.wire.payload import read_payload
 from pyjob.wire.response import Response
 from pyjob.wire.result import PLAIN_TYPES, own_response, result_response
 from pyjob.wire.stream import StreamedResponse
@@ -39,6 +41,8 @@ access_logger = logging.getLogger("pyjob.access")
 class CallRoom:
     """Serves one ``endpoint`` over HTTP, and in process through `call`."""
 
+    lane: Lane = "calls"
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -52,6 +56,7 @@ class CallRoom:
     ) -> None:
         self._path = endpoint.path
         self._handler = endpoint.handler
+        self._read = reader_of(endpoint)
         self._check = endpoint.signature.check
         self._admission = admission
         self._clock = admission.gate.clock
@@ -122,7 +127,7 @@ class CallRoom:
 
     def _let_in(self, environ: WSGIEnvironment, seat: Seat | None) -> Call:
         """A call that is right and holds a slot. Raises `JobError`, and `Parked` where it has to wait."""
-        arguments = read_payload(environ, self._max_body_size)
+        arguments = self._read(environ, self._max_body_size)
         self._check(arguments)
         if seat is None:
             connected = environ.get("waitress.client_disconnected")
@@ -141,7 +146,7 @@ class CallRoom:
         self._admission.begin(call)
         if call.arguments is None:
             try:
-                call.arguments = read_payload(environ, self._max_body_size)
+                call.arguments = self._read(environ, self._max_body_size)
             except BaseException:
                 call.end(failed=True)
                 raise
@@ -150,20 +155,11 @@ class CallRoom:
         self, call: Call, environ: WSGIEnvironment, finish: Callable[[object, WSGIEnvironment], Answer]
     ) -> Answer:
         """Call the job's method, and ``finish`` its result, in the context of the request."""
-        context = self._context
-        served = RequestContext(environ)
-        request = context.request.set(served)
-        extra = context.extra.set({})
-        try:
+        with self._context.serving(environ, is_call=True):
             result = self._handler(**(call.arguments or {}))
             if type(result) not in PLAIN_TYPES and inspect.isawaitable(result):
                 result = self._wait_for(result)
             return finish(result, environ)
-        finally:
-            # Threads of a pool keep their context, so it is put back, not left.
-            served.is_over = True
-            context.extra.reset(extra)
-            context.request.reset(request)
 
     def _tell_of_late_answer(self, call: Call, answer: Response | StreamedResponse) -> None:
         call.abandon()

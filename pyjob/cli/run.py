@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyjob.app import own_application
-from pyjob.application import Application, checked_prefix
+from pyjob.application import Application
+from pyjob.dispatcher import checked_prefix
 from pyjob.errors import ManifestError, Problem
 from pyjob.lanes.lanes import DEFAULT_THREADS
 from pyjob.logs import LEVELS
@@ -106,7 +107,7 @@ def _run(options: argparse.Namespace) -> int:
         grace=options.grace,
         drain_delay=options.drain_delay,
     )
-    if application.gate.running:
+    if application.gates.running:
         # Calls that outlast the grace are not waited for: neither they nor threads that they have made.
         logging.shutdown()
         sys.stdout.flush()

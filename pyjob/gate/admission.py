@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from pyjob.errors import BusyError
 from pyjob.gate.door import Seat, Turn
 from pyjob.gate.gate import ClosedError, CrowdedError, FullError, Gate, Standing, Ticket
-from pyjob.metrics.calls import EndpointMetrics, Reason
+from pyjob.metrics.calls import Reason
 
 GOING_DOWN = "the service is going down"
 LEFT = "the caller has left"
+
+
+class Numbers(Protocol):
+    """What is told of each call; see `pyjob.metrics.calls.EndpointMetrics`."""
+
+    def start(self, *, waits: bool) -> None: ...
+    def begin(self, waited: float) -> None: ...
+    def drop(self, reason: Reason | None) -> None: ...
+    def refuse(self, reason: Reason) -> None: ...
+    def abandon(self) -> None: ...
+    def finish(self, seconds: float, *, failed: bool) -> None: ...
+
+
+class Uncounted:
+    """For what comes in through a gate, but is no call of the job: a page (SPEC 5.1, 6)."""
+
+    def start(self, *, waits: bool) -> None:
+        """Nothing is counted."""
+
+    def begin(self, waited: float) -> None:
+        """Nothing is counted."""
+
+    def drop(self, reason: Reason | None) -> None:
+        """Nothing is counted."""
+
+    def refuse(self, reason: Reason) -> None:
+        """Nothing is counted."""
+
+    def abandon(self) -> None:
+        """Nothing is counted."""
+
+    def finish(self, seconds: float, *, failed: bool) -> None:
+        """Nothing is counted."""
 
 
 class Call:
@@ -24,7 +57,7 @@ class Call:
     __slots__ = ("_gate", "_metrics", "arguments", "arrived", "ticket")
 
     def __init__(
-        self, arguments: dict[str, Any] | None, ticket: Ticket | None, gate: Gate, metrics: EndpointMetrics
+        self, arguments: dict[str, Any] | None, ticket: Ticket | None, gate: Gate, metrics: Numbers
     ) -> None:
         self.arguments = arguments
         self.ticket = ticket
@@ -64,7 +97,7 @@ class Admission:
     ``most``: how many calls may run and wait together where each has a thread of the server (SPEC 10.4).
     """
 
-    def __init__(self, gate: Gate, metrics: EndpointMetrics, most: int | None = None) -> None:
+    def __init__(self, gate: Gate, metrics: Numbers, most: int | None = None) -> None:
         self.gate = gate
         self._metrics = metrics
         self._most = most

@@ -79,9 +79,10 @@ class Ticket:
 class Gate:
     """``slots`` calls at once (None: any number), ``queue`` in line (None: any number).
 
-    ``timeout``: a ticket that waits longer, in seconds, is taken out of the line by `expire`. May be used
-    from any thread. ``on_turn`` and ``is_gone`` of a ticket are called with the gate's lock held: they must
-    be quick, must not raise and must not use the gate.
+    ``timeout``: a ticket that waits longer, in seconds, is taken out of the line by `expire`. Gates that
+    stand ``beside`` one another have slots and lines of their own, but share the threads of one server. May
+    be used from any thread. ``on_turn`` and ``is_gone`` of a ticket are called with the gate's lock held:
+    they must be quick, must not raise and must not use the gate.
     """
 
     def __init__(
@@ -90,13 +91,17 @@ class Gate:
         queue: int | None = None,
         timeout: float | None = None,
         *,
+        beside: Gate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.slots = slots
         self.queue = queue
         self.timeout = timeout
         self.clock = clock
-        self._lock = threading.Lock()
+        self._lock: threading.Lock = threading.Lock() if beside is None else beside._lock
+        # All that share the lock, this one included.
+        self._row: list[Gate] = [] if beside is None else beside._row
+        self._row.append(self)
         self._emptied = threading.Condition(self._lock)
         # Both in order: of the slot, and of arrival.
         self._running: dict[Ticket, None] = {}
@@ -124,15 +129,16 @@ class Gate:
         """Take a slot, or the last place in the line: see the ticket's ``standing``.
 
         One that waits has ``on_turn`` called once, when its standing has changed. ``is_gone`` tells whether
-        its caller has left; ``most``: how many may run and wait together. Raises `FullError`,
+        its caller has left; ``most``: how many may run and wait at all gates of the row. Raises `FullError`,
         `CrowdedError` and `ClosedError`.
         """
         with self._lock:
             if self._closed:
                 raise ClosedError("the gate is closed", self._retry_after())
-            if most is not None and len(self._running) + len(self._line) >= most:
-                self._sweep()
-                if len(self._running) + len(self._line) >= most:
+            if most is not None and self._crowd() >= most:
+                for gate in self._row:
+                    gate._sweep()
+                if self._crowd() >= most:
                     raise CrowdedError(f"{most} calls are running or waiting", self._retry_after())
             queued = self.slots is not None and len(self._running) >= self.slots
             if queued:
@@ -212,6 +218,9 @@ class Gate:
         """In how many whole seconds, at least 1, the line as it stands will have been served."""
         with self._lock:
             return self._retry_after()
+
+    def _crowd(self) -> int:
+        return sum(len(gate._running) + len(gate._line) for gate in self._row)
 
     def _make_place(self) -> None:
         if self.queue is not None and len(self._line) >= self.queue:

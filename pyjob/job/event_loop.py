@@ -30,13 +30,14 @@ class EventLoop:
         """Run ``awaitable`` in the caller's context and return its result, or raise what it raised."""
         import asyncio  # heavy, and most jobs have no `async def`
 
-        future = asyncio.run_coroutine_threadsafe(_outcome(awaitable), self._running())
+        future = asyncio.run_coroutine_threadsafe(_outcome(awaitable), self.running())
         result, error = future.result()
         if error is not None:
             raise error
         return result
 
-    def _running(self) -> asyncio.AbstractEventLoop:
+    def running(self) -> asyncio.AbstractEventLoop:
+        """The loop of this process, begun if it has none yet."""
         import asyncio
 
         with self._lock:

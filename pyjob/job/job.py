@@ -3,75 +3,151 @@
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pyjob.errors import EntryPointError, message_of
+from pyjob.job.endpoints import V1, V2, Endpoint, EndpointReader
 from pyjob.job.entry import OPTIONAL_METHODS
+from pyjob.job.files import StaticEndpoint, StaticReader
+from pyjob.job.paths import ALL, Claims
+from pyjob.job.samples import Samples
+from pyjob.manifest import Manifest
 from pyjob.method.docstring import Docstring, parse_docstring
-from pyjob.method.signature import Signature, read_signature
 
 Await = Callable[[Awaitable[Any]], Any]
-
-LONGEST_SAMPLE = 1_000_000
-NOT_SERVED_YET = ("auxiliary_endpoints", "auxiliary_endpoints_v2", "static_endpoints", "webview_app")
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One method that callers can call: ``path`` is the short one (`/perform`), ``samples`` name payloads."""
-
-    path: str
-    handler: Callable[..., Any]
-    signature: Signature
-    docstring: Docstring
-    samples: Mapping[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What an instance of the entry point class offers; ``warnings`` are meant for its author."""
+    """What an instance of the entry point class offers; ``warnings`` are meant for its author.
+
+    ``webview`` is its web application, ``webview_files`` the `static` folder beside it.
+    """
 
     docstring: Docstring
     endpoints: tuple[Endpoint, ...]
+    files: tuple[StaticEndpoint, ...]
+    webview: Callable[..., Any] | None
+    webview_files: Path | None
     metrics: Callable[[], Any] | None
     warnings: tuple[str, ...]
 
 
-def read_job(instance: object, *, file: str, check_types: bool, wait_for: Await) -> Job:
-    """Read signatures, docstrings and samples of ``instance``; ``file`` names its file in messages.
+def read_job(instance: object, manifest: Manifest, *, base_url: str, wait_for: Await) -> Job:
+    """Read everything that ``instance`` offers, and make its web application for ``base_url``.
 
-    Raises `EntryPointError` where it breaks a rule of SPEC 1.1; what is merely broken becomes a warning.
+    Raises `EntryPointError` where it breaks a rule of SPEC 1.1, and what its methods raise; what is merely
+    broken becomes a warning.
     """
-    return _Reader(instance, file, check_types, wait_for).read()
+    return _Reader(instance, manifest, base_url, wait_for).read()
+
+
+def secret_files(manifest: Manifest) -> frozenset[Path]:
+    """The files of a job that nobody may read over HTTP, as they resolve."""
+    names = (manifest.secret_build_env_file, manifest.secret_runtime_env_file)
+    return frozenset((manifest.folder / name).resolve() for name in names if name)
 
 
 class _Reader:
-    def __init__(self, instance: object, file: str, check_types: bool, wait_for: Await) -> None:
+    def __init__(self, instance: object, manifest: Manifest, base_url: str, wait_for: Await) -> None:
+        file = manifest.jobtype_extra.entrypoint_path or type(instance).__module__
         self.instance = instance
+        self.manifest = manifest
+        self.base_url = base_url
         self.place = f"{file}: class {type(instance).__name__}"
-        self.check_types = check_types
         self.wait_for = wait_for
         self.warnings: list[str] = []
+        self.claims = Claims(self.place)
 
     def read(self) -> Job:
-        for name in NOT_SERVED_YET:
-            if self._method(name) is not None:
-                self.warnings.append(f"{self.place}: {name} is not served by this version of pyjob")
         perform = self._method("perform")
         if perform is None and not any(self._method(n) is not None for n in OPTIONAL_METHODS):
             raise EntryPointError(
                 f"{self.place}: expected a `perform` method, found none: define `def perform(self, ...)`"
             )
-        endpoints = () if perform is None else (self._endpoint("/perform", perform),)
+        endpoints = tuple(self._endpoints(perform))
+        files = tuple(self._files())
+        webview = self._webview()
+        static = self.manifest.folder / "static"
         return Job(
             docstring=parse_docstring(type(self.instance).__doc__),
-            endpoints=endpoints,
+            endpoints=self._with_samples(endpoints),
+            files=files,
+            webview=webview,
+            webview_files=static if webview is not None and static.is_dir() else None,
             metrics=self._awaited(self._method("metrics")),
             warnings=tuple(dict.fromkeys(self.warnings)),
         )
+
+    def _endpoints(self, perform: Callable[..., Any] | None) -> Iterator[Endpoint]:
+        reader = EndpointReader(
+            self.place, self.warnings.append, check_types=self.manifest.jobtype_extra.check_types
+        )
+        if perform is not None:
+            self.claims.claim("/perform", "POST", "the method perform")
+            self.claims.claim("/parameters", "GET", "the built-in list of parameters")
+            yield reader.perform(perform)
+        for name, read in ((V1, reader.auxiliary), (V2, reader.auxiliary_v2)):
+            for endpoint in read(given) if (given := self._ask(name)) is not None else ():
+                self._claim(endpoint, f"{name} {endpoint.method} {endpoint.path}")
+                yield endpoint
+
+    def _claim(self, endpoint: Endpoint, owner: str) -> None:
+        if endpoint.path_names:
+            self.claims.claim_template(endpoint.path, endpoint.method, owner)
+        else:
+            self.claims.claim(endpoint.path, endpoint.method, owner)
+
+    def _files(self) -> Iterator[StaticEndpoint]:
+        given = self._ask("static_endpoints")
+        if given is None:
+            return
+        secret = secret_files(self.manifest)
+        reader = StaticReader(self.place, self.warnings.append, folder=self.manifest.folder, secret=secret)
+        for static in reader.read(given):
+            owner = f"static_endpoints {static.path}"
+            if static.is_folder:
+                self.claims.claim_below(static.path, ("GET",), owner)
+            else:
+                self.claims.claim(static.path, "GET", owner)
+            yield static
+
+    def _webview(self) -> Callable[..., Any] | None:
+        method = self._method("webview_app")
+        if method is None:
+            return None
+        place = f"{self.place}: webview_app"
+        try:
+            inspect.signature(method).bind(self.base_url)
+        except TypeError as error:
+            raise EntryPointError(f"{place}: expected `def webview_app(self, base_url)`: {error}") from None
+        except ValueError:  # no signature to read: calling it will tell
+            pass
+        application = self._result(method(self.base_url))
+        if application is None:
+            return None
+        if not callable(application):
+            # Dash keeps its application in `server`.
+            hint = ": return its `.server`" if callable(getattr(application, "server", None)) else ""
+            found = f"{type(application).__name__}{hint}"
+            raise EntryPointError(f"{place}: expected a WSGI or ASGI application or None, found {found}")
+        self.claims.claim_below("/webview", ALL, "the web view")
+        served: Callable[..., Any] = application
+        return served
+
+    def _with_samples(self, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        samples = Samples(self._ask, lambda warning: self.warnings.append(f"{self.place}: {warning}"))
+        full = tuple(replace(one, samples=samples.of(one.path, one.signature)) for one in endpoints)
+        samples.warn_of_strangers(endpoint.path for endpoint in endpoints)
+        return full
+
+    def _ask(self, name: str) -> object:
+        """What the method ``name`` of the job gives; None where the job has none."""
+        method = self._awaited(self._method(name))
+        return None if method is None else method()
 
     def _method(self, name: str) -> Callable[..., Any] | None:
         try:
@@ -88,68 +164,7 @@ class _Reader:
         if method is None:
             return None
 
-        def call() -> Any:
-            result = method()
-            return self.wait_for(result) if inspect.isawaitable(result) else result
+        return lambda: self._result(method())
 
-        return call
-
-    def _endpoint(self, path: str, handler: Callable[..., Any]) -> Endpoint:
-        place = f"{self.place}: method {getattr(handler, '__name__', path)}"
-        signature = read_signature(handler, place, check_types=self.check_types)
-        self.warnings.extend(signature.warnings)
-        sample = self._sample(path, signature)
-        return Endpoint(
-            path=path,
-            handler=handler,
-            signature=signature,
-            docstring=parse_docstring(inspect.getdoc(handler)),
-            samples={"sample": sample} if sample else {},
-        )
-
-    def _sample(self, path: str, signature: Signature) -> dict[str, Any] | None:
-        """The author's sample payload, if it is a working one; else None, with a warning."""
-        method, sample = "docs_input_examples", self._samples().get(path.lstrip("/"))
-        if sample is None and path == "/perform":
-            method, sample = "docs_input_example", self._call_sample_method("docs_input_example")
-        if sample is None or (isinstance(sample, dict) and not sample):
-            return None
-        return self._checked_sample(f"{method}, sample of {path}", sample, signature)
-
-    def _samples(self) -> dict[str, Any]:
-        """What `docs_input_examples` gives: path without its slash to sample."""
-        samples = self._call_sample_method("docs_input_examples")
-        if samples is None:
-            return {}
-        if not isinstance(samples, dict):
-            self._warn_of_sample("docs_input_examples", f"expected a dict, found {type(samples).__name__}")
-            return {}
-        return {str(path).lstrip("/"): sample for path, sample in samples.items()}
-
-    def _call_sample_method(self, name: str) -> object:
-        method = self._awaited(self._method(name))
-        if method is None:
-            return None
-        try:
-            return method()
-        except BaseException as error:  # noqa: BLE001  a sample is documentation: it never stops a start
-            self._warn_of_sample(name, f"it raised {type(error).__name__}: {message_of(error)}")
-            return None
-
-    def _checked_sample(self, name: str, sample: object, signature: Signature) -> dict[str, Any] | None:
-        if not isinstance(sample, dict):
-            self._warn_of_sample(name, f"expected a dict, found {type(sample).__name__}")
-            return None
-        try:
-            text = json.dumps(sample, allow_nan=False)
-            if len(text) > LONGEST_SAMPLE:
-                raise ValueError(f"it is {len(text)} bytes of JSON, at most {LONGEST_SAMPLE} are shown")
-            payload: dict[str, Any] = json.loads(text)
-            signature.check(payload)
-        except Exception as error:  # noqa: BLE001  whatever is in it
-            self._warn_of_sample(name, message_of(error))
-            return None
-        return payload
-
-    def _warn_of_sample(self, name: str, fault: str) -> None:
-        self.warnings.append(f"{self.place}: {name}: the sample does not work: {fault}")
+    def _result(self, result: Any) -> Any:
+        return self.wait_for(result) if inspect.isawaitable(result) else result

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from pyjob.gate.gate import Gate
+from pyjob.dispatcher import Lane
+from pyjob.gate.row import Row
 from pyjob.lanes.pool import Pool, Task
 from pyjob.lanes.warden import Chore, Warden
 
@@ -26,8 +27,11 @@ SPARE = 4
 # Threads of the other lane that are there, and how many it may have: metrics() of a job may be slow.
 QUICK_SPARE = 2
 QUICK_MOST = 16
-# Not calls: these only read.
+# Of a path that nobody knows: not calls, these only read.
 QUICK_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+
+# The lane for a method and a path, None where nothing is there.
+LaneOf = Callable[[str, str], Lane | None]
 
 
 class Connection(Task, Protocol):
@@ -39,19 +43,24 @@ class Connection(Task, Protocol):
 
 
 class Lanes:
-    """The threads for the calls of ``gate`` and for everything else; ``extra`` ones for other waiters.
+    """Threads for the calls and for the pages of ``gates``, and for everything else.
 
-    `add_task` and `shutdown` are what waitress calls.
+    ``lane_of`` tells which of them a request needs; ``extra`` threads are for other waiters. `add_task` and
+    `shutdown` are what waitress calls.
     """
 
-    def __init__(self, gate: Gate, *, extra: int = 0) -> None:
-        self._gate = gate
+    def __init__(self, gates: Row, lane_of: LaneOf, *, extra: int = 0) -> None:
+        self._gates = gates
+        self._lane_of = lane_of
         self._warden = Warden()
         self._usual_interval = sys.getswitchinterval()
         self._is_hurried = self._has_ended = False
         self._swept_at = 0.0
-        self._calls = Pool(SPARE, (gate.slots or DEFAULT_THREADS) + SPARE + extra, self._warden)
-        self._quick = Pool(QUICK_SPARE, QUICK_MOST, self._warden)
+        self._pools: dict[Lane, Pool] = {
+            "calls": Pool(SPARE, (gates.calls.slots or DEFAULT_THREADS) + SPARE + extra, self._warden),
+            "quick": Pool(QUICK_SPARE, QUICK_MOST, self._warden),
+            "pages": Pool(QUICK_SPARE, (gates.pages.slots or DEFAULT_THREADS) + QUICK_SPARE, self._warden),
+        }
         self.watch(self._tend_line)
         self.watch(self._share_interpreter)
 
@@ -62,17 +71,25 @@ class Lanes:
 
     def add_task(self, connection: Connection) -> None:
         """A request has come."""
-        method = getattr(connection.requests[0], "command", "") if connection.requests else ""
-        (self._quick if method in QUICK_METHODS else self._calls).add_task(connection)
+        self._pool_for(connection).add_task(connection)
 
     def put_back(self, connection: Connection) -> None:
-        """A call that was parked has its turn: it goes before those that have just come."""
-        self._calls.put_back(connection)
+        """A request that was parked has its turn: it goes before those that have just come."""
+        self._pool_for(connection).put_back(connection)
+
+    def _pool_for(self, connection: Connection) -> Pool:
+        if not connection.requests:
+            return self._pools["calls"]
+        request = connection.requests[0]
+        # What waitress refuses itself may have neither.
+        method, path = getattr(request, "command", ""), getattr(request, "path", "")
+        lane = self._lane_of(method, path)
+        return self._pools[lane or ("quick" if method in QUICK_METHODS else "calls")]
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """End the threads, waiting ``timeout`` seconds for those that serve; the interpreter as it was."""
         deadline = time.monotonic() + timeout
-        pools = (self._calls, self._quick)
+        pools = tuple(self._pools.values())
         for pool in pools:
             pool.stop()
         for pool in pools:
@@ -89,12 +106,12 @@ class Lanes:
         now = time.monotonic()
         if now - self._swept_at > SWEEP_SECONDS:
             self._swept_at = now
-            self._gate.sweep()
-        self._gate.expire()
-        return self._gate.waiting > 0
+            self._gates.sweep()
+        self._gates.expire()
+        return self._gates.waiting > 0
 
     def _share_interpreter(self) -> bool:
-        longest = self._gate.longest()
+        longest = self._gates.longest()
         self._set_interval(hurried=longest > LONG_CALL and not self._has_ended)
         return longest > 0
 

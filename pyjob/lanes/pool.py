@@ -63,7 +63,7 @@ class Worker(threading.Thread):
 
 
 class Pool:
-    """The threads of one lane: ``spare`` ones that are not held, and at most ``most``."""
+    """The threads of one lane: ``spare`` ones that are not held, and at most ``most``; none before a task."""
 
     def __init__(self, spare: int, most: int, warden: Warden) -> None:
         self.most = most
@@ -78,7 +78,6 @@ class Pool:
         self._served = self._standing = 0
         self._surplus_since: float | None = None
         self._stopped = self._has_told = False
-        self._grow_to(min(spare, most))
         warden.watch(self.adapt)
 
     @property
@@ -88,6 +87,8 @@ class Pool:
 
     def add_task(self, task: Task) -> None:
         """A request has come."""
+        if not self._workers:
+            self._grow_to(min(self._spare, self.most))
         self._fresh.append(task)
         self._tokens.put(True)
         self._warden.stir()
@@ -120,7 +121,7 @@ class Pool:
         served_before, self._served = self._served, sum(worker.served for worker in workers)
         stood, self._standing = self._standing, self._tokens.qsize()
         standing = self._standing
-        wanted = held + self._spare
+        wanted = held + self._spare if workers else 0
         if self._served - served_before < min(stood, standing):
             # Some stand there since the last look.
             wanted = sum(worker.busy for worker in workers) + standing + self._spare

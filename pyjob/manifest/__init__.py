@@ -10,7 +10,7 @@ from pyjob.manifest.manifest import (
     JobtypeExtra,
     Manifest,
     Resources,
-    fields_not_in_force,
+    remarks_on,
     with_identity,
 )
 from pyjob.manifest.source import find_manifest, manifest_of
@@ -20,8 +20,8 @@ __all__ = [
     "JobtypeExtra",
     "Manifest",
     "Resources",
-    "fields_not_in_force",
     "find_manifest",
     "manifest_of",
+    "remarks_on",
     "with_identity",
 ]

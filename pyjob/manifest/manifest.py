@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from operator import attrgetter
@@ -164,11 +164,14 @@ def with_identity(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
     return replace(manifest, name=identity["JOB_NAME"], version=identity["JOB_VERSION"])
 
 
-def fields_not_in_force(manifest: Manifest) -> tuple[str, ...]:
-    """Return the paths of fields that are set and that this version of pyjob reads but does not act upon."""
-    return tuple(
-        row.path for row in ROWS if not row.in_force and attrgetter(row.path)(manifest) != row.default
-    )
+def remarks_on(manifest: Manifest) -> Iterator[str]:
+    """What its author should hear when the job starts: warnings, errors of `check`, fields without effect."""
+    yield from manifest.warnings
+    for problem in manifest.check_errors:
+        yield f"{manifest.source}: {problem}"
+    idle = [row.path for row in ROWS if not row.in_force and attrgetter(row.path)(manifest) != row.default]
+    if idle:
+        yield f"{manifest.source}: not in force in this version of pyjob: {', '.join(idle)}"
 
 
 def _assembled(values: Mapping[str, Any], **about: Any) -> Manifest:

@@ -16,7 +16,7 @@ import types
 import typing
 import uuid
 from collections import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pyjob.method.annotations import is_open_enum, plain_type
@@ -56,14 +56,25 @@ class SchemaBuilder:
         self._names: dict[object, str] = {}
 
     def payload(self, signature: Signature, described: Mapping[str, str]) -> JsonSchema:
-        """The object of named arguments; ``described`` maps names to descriptions."""
-        properties = {p.name: self._property(p, described.get(p.name)) for p in signature.parameters}
+        """The object of all named arguments; ``described`` maps names to descriptions."""
+        return self.arguments(signature.parameters, described, is_open=signature.open)
+
+    def arguments(
+        self, parameters: Iterable[Parameter], described: Mapping[str, str], *, is_open: bool
+    ) -> JsonSchema:
+        """The object of some named arguments; any further ones are allowed where it ``is_open``."""
+        parameters = tuple(parameters)
+        properties = {p.name: self._property(p, described.get(p.name)) for p in parameters}
         schema: JsonSchema = {"type": "object", "properties": properties}
-        required = [p.name for p in signature.parameters if p.required]
+        required = [p.name for p in parameters if p.required]
         if required:
             schema["required"] = required
-        schema["additionalProperties"] = signature.open
+        schema["additionalProperties"] = is_open
         return schema
+
+    def parameter(self, parameter: Parameter) -> JsonSchema:
+        """One argument by itself."""
+        return self._property(parameter, None)
 
     def result(self, annotation: Any) -> JsonSchema:
         """The schema of a result: NaN and infinities are sent as null (SPEC 4.5)."""

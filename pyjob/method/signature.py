@@ -42,6 +42,12 @@ class Parameter:
             return optional(check)
         return check
 
+    def is_marked(self, name: str) -> bool:
+        """Whether its annotation carries a marker of a class called ``name``: `Annotated[int, Query()]`."""
+        metadata = getattr(self.annotation, "__metadata__", ())
+        # Called as such or not: both are written.
+        return any((m if isinstance(m, type) else type(m)).__name__ == name for m in metadata)
+
     def type_name(self) -> str | None:
         """As `/parameters` shows it (SPEC 4.1): a class's name, ``str()`` of a generic, None without."""
         if self.annotation is NOTHING:
@@ -197,7 +203,7 @@ def _check_resolved(annotations: Mapping[str, Any], place: str) -> tuple[str, ..
 
 def _resolved_annotations(method: Callable[..., object]) -> dict[str, Any]:
     """Annotations with strings resolved, each on its own: one unknown name does not lose the others."""
-    function = _function_of(method)
+    function = function_of(method)
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:  # noqa: BLE001  resolving runs the author's expressions
@@ -213,8 +219,8 @@ def _resolved_annotations(method: Callable[..., object]) -> dict[str, Any]:
     return resolved
 
 
-def _function_of(method: Callable[..., object]) -> Callable[..., object]:
-    """The function that has the annotations: behind wrappers, partials and callable objects."""
+def function_of(method: Callable[..., object]) -> Callable[..., object]:
+    """The function that has the annotations and the text: behind wrappers, partials, callable objects."""
     function = inspect.unwrap(method)
     while isinstance(function, functools.partial):
         function = inspect.unwrap(function.func)

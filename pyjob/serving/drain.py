@@ -77,12 +77,12 @@ class Drain:
 
     def _send_rest_away(self) -> Iterator[None]:
         """503 for what waits, then for what runs: its thread goes on, but nobody hears of it."""
-        gate = self._application.gate
+        gates = self._application.gates
         logger.warning(
-            "%s: the grace is over: %d running, %d waiting", self._name, gate.running, gate.waiting
+            "%s: the grace is over: %d running, %d waiting", self._name, gates.running, gates.waiting
         )
-        gate.dismiss()
-        yield from self._flush(until_left=gate.running)
+        gates.dismiss()
+        yield from self._flush(until_left=gates.running)
         for channel in self._channels():
             channel.cut_off(CUT_OFF)
         yield from self._flush(until_left=0)
@@ -114,9 +114,9 @@ class Drain:
         if now < self._tells_at:
             return
         self._tells_at = now + TELL_SECONDS
-        gate = self._application.gate
-        hint = ", a second signal ends it at once" if gate.running or gate.waiting else ""
-        counts = (gate.running, gate.waiting, max(0.0, self._cuts_at - now))
+        gates = self._application.gates
+        hint = ", a second signal ends it at once" if gates.running or gates.waiting else ""
+        counts = (gates.running, gates.waiting, max(0.0, self._cuts_at - now))
         logger.info("%s: %s: %d running, %d waiting, %.0f s left%s", self._name, what, *counts, hint)
 
     @property

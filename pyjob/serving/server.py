@@ -46,14 +46,14 @@ def serve_application(
     """Listen, load the job, serve until SIGTERM or SIGINT, and let calls end; the exit status.
 
     ``threads``: most calls at once. Where nobody says, 500 for a job without `max_concurrency`. With
-    ``fail_fast`` a failed load ends the process with status 1. ``application.gate.running`` tells how many
+    ``fail_fast`` a failed load ends the process with status 1. ``application.gates.running`` tells how many
     calls were left to themselves. Raises `AddressError`.
     """
     gate = application.gate
     if threads is not None or gate.slots is None:
         gate.cap_at(threads or DEFAULT_THREADS)
     loop: Loop = {}
-    lanes = Lanes(gate)
+    lanes = Lanes(application.gates, application.lane_of)
     try:
         listeners = _listen(application, loop, lanes, host=host, port=port, unix_socket=unix_socket)
         try:
@@ -70,6 +70,7 @@ def serve_application(
             wasyncore.close_all(loop)
     finally:
         lanes.shutdown(cancel_pending=False, timeout=0)
+    application.shut_down()
     _tell_end(application)
     return 1 if fail_fast and application.state.status == "failed" else 0
 
@@ -147,7 +148,7 @@ def _announce(application: Application, listeners: Sequence[Listener], unix_sock
 
 
 def _tell_end(application: Application) -> None:
-    manifest, left = application.manifest, application.gate.running
+    manifest, left = application.manifest, application.gates.running
     if left:
         logger.warning("job %s %s: stopped, %d calls cut off", manifest.name, manifest.version, left)
     else:

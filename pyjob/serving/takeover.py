@@ -94,7 +94,7 @@ def _take_over(application: Application, channel: object, roots: tuple[object, .
     # Connections that stand already keep the blocking door, and may hold a thread each; so may one that each
     # socket is about to accept.
     standing = sum(len(server.active_channels) + 1 for server in servers)
-    lanes = Lanes(gate, extra=standing)
+    lanes = Lanes(application.gates, application.lane_of, extra=standing)
     _replace(servers[0].task_dispatcher, lanes, servers)
     return gate.slots or DEFAULT_THREADS
 

@@ -25,13 +25,22 @@ def read_payload(environ: WSGIEnvironment, most: int) -> dict[str, Any]:
     Raises `PayloadError`: 400 where it is no JSON object, 413 where it is too long, 415 where it is of
     another content type.
     """
+    body = _read_json_body(environ, most)
+    return decode_object(body) if body else {}
+
+
+def read_value(environ: WSGIEnvironment, most: int) -> Any:
+    """As `read_payload`, but for a body that may be any JSON value; an empty one means ``{}``."""
+    body = _read_json_body(environ, most)
+    return decode_value(body) if body else {}
+
+
+def _read_json_body(environ: WSGIEnvironment, most: int) -> bytes:
     body = read_body(environ, most)
-    if not body:
-        return {}
     content_type = environ.get("CONTENT_TYPE")
-    if content_type and content_type != "application/json":
+    if body and content_type and content_type != "application/json":
         _check_content_type(content_type, body, environ)
-    return decode_object(body)
+    return body
 
 
 def read_body(environ: WSGIEnvironment, most: int) -> bytes:
@@ -84,13 +93,26 @@ def _check_content_type(content_type: str, body: bytes, environ: WSGIEnvironment
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """A JSON object (RFC 8259): UTF-8, no NaN, no infinity, no name twice. Raises `PayloadError`."""
+    """A JSON object, as `decode_value` reads it. Raises `PayloadError`."""
+    value = decode_value(body)
+    if not isinstance(value, dict):
+        raise not_an_object(value)
+    return value
+
+
+def not_an_object(value: object) -> PayloadError:
+    """What is said of a payload that is another JSON value."""
+    return PayloadError(f"the payload must be a JSON object of named arguments, not {_kind(value)}")
+
+
+def decode_value(body: bytes) -> Any:
+    """A JSON value (RFC 8259): UTF-8, no NaN, no infinity, no name twice. Raises `PayloadError`."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise PayloadError(f"the payload is not valid UTF-8 at byte {error.start}") from None
     try:
-        value = (CAREFUL_DECODER if _perhaps_infinite(body) else DECODER).decode(text)
+        return (CAREFUL_DECODER if _perhaps_infinite(body) else DECODER).decode(text)
     except json.JSONDecodeError as error:
         fault = f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
         raise PayloadError(f"the payload is not valid JSON: {fault}") from None
@@ -98,9 +120,6 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise PayloadError("the payload is nested too deeply") from None
     except ValueError:  # Python's bound on the digits of an integer
         raise PayloadError("the payload holds a number with too many digits") from None
-    if not isinstance(value, dict):
-        raise PayloadError(f"the payload must be a JSON object of named arguments, not {_kind(value)}")
-    return value
 
 
 def _perhaps_infinite(body: bytes) -> bool:

@@ -1,40 +1,13 @@
-// The page at {prefix}/docs: reads openapi.json, shows every endpoint and sends requests to it.
-//
-// Two rules hold everywhere in this file. Whatever comes from openapi.json or from an answer is untrusted
-// and reaches the page as text only (`el` below, never markup). And every address is relative to the page, so
-// that it works at the root, below /pub/job/NAME/VERSION and mounted in another application alike.
+// The plain page: shows every endpoint that openapi.json tells of, and sends requests to it. It uses page.js, and
+// keeps its rules.
 "use strict";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
-const LONGEST_PAUSE = 5000; // ms between two looks at a job that loads
-const PATIENCE = 10000; // ms for the page's own requests; those of the reader may take as long as they like
 const SHOWN = 100000; // characters of an answer; more would make the page sluggish
 const LINE = 72; // a list of plain values stays on one line up to this many characters
 const DEPTH = 4; // how deep types and samples follow a schema, which may contain itself
 
-const record = (value) => (value && typeof value === "object" && !Array.isArray(value) ? value : {});
-const list = (value) => (Array.isArray(value) ? value : []);
-const words = (value) => (typeof value === "string" ? value.trim() : "");
-const byId = (id) => document.getElementById(id);
-
-/** Make an element. Functions become listeners, null and false are left out, children may be text. */
-function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node.addEventListener(name, value);
-    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat().filter(Boolean));
-  return node;
-}
-
-const button = (label, attributes) => el("button", { type: "button", ...attributes }, label);
 const fold = (title, attributes, ...body) => el("details", attributes, el("summary", {}, title), body);
-
-/** A block of code that scrolls by itself; it takes the focus, so that a keyboard can scroll it too. */
-function codeBlock(label, text = "") {
-  return el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", {}, text));
-}
 
 /** The block with a button to copy it. On plain http the clipboard is closed: then the text is selected. */
 function copyable(block, label) {
@@ -55,13 +28,6 @@ function copyable(block, label) {
 }
 
 // ---- the light Markdown of docstrings --------------------------------------------------------------------
-
-function inline(text) {
-  return text.split(/(``.+?``|`[^`]+`|\*\*[^*]+\*\*)/).map((part) => {
-    if (/^`.+`$/.test(part)) return el("code", {}, part.replace(/^`+|`+$/g, ""));
-    return /^\*\*.+\*\*$/.test(part) ? el("strong", {}, part.slice(2, -2)) : part;
-  });
-}
 
 /** Paragraphs, lists and fenced code; a line without a mark continues what is open, an empty line ends it. */
 function prose(text) {
@@ -90,11 +56,6 @@ function prose(text) {
     if (tag === "pre") return codeBlock("Example", lines.join("\n"));
     return el(tag, {}, tag === "p" ? inline(lines[0]) : lines.map((line) => el("li", {}, inline(line))));
   });
-}
-
-/** The description without the summary that a docstring begins with and that is shown already. */
-function remainder(description, summary) {
-  return description.startsWith(summary) ? description.slice(summary.length).trim() : description;
 }
 
 // ---- JSON as text ----------------------------------------------------------------------------------------
@@ -305,15 +266,6 @@ function size(bytes) {
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-function dataUrl(blob) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
-}
-
 class AnswerView {
   constructor(operation) {
     this.operation = operation;
@@ -339,7 +291,7 @@ class AnswerView {
     this.show("bad", [error.name === "AbortError" ? "Cancelled" : `No answer: ${error.message}`]);
   }
 
-  async answer({ status, statusText, headers }, blob, duration) {
+  async answer({ status, statusText, headers }, blob, duration, tracing) {
     // HTTP/2 has no reason phrase; what the document says about the status takes its place.
     const documented = this.operation.responses.find(([code]) => code === String(status))?.[1];
     const verdict = `${status} ${statusText || words(documented?.description)}`.trim();
@@ -348,7 +300,9 @@ class AnswerView {
     const rows = [...headers].map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
     const content = await this.content(blob, type);
     this.show(kind, [verdict, `${duration.toFixed(duration < 100 ? 1 : 0)} ms`, size(blob.size), type],
-      ...content, fold("Response headers", {}, el("dl", { class: "headers" }, ...rows)));
+      ...content,
+      fold("Response headers", {}, el("dl", { class: "headers" }, ...rows)),
+      el("p", { class: "tracing" }, "Tracing id: ", el("code", {}, headers.get(TRACING) ?? tracing)));
   }
 
   async content(blob, type) {
@@ -528,10 +482,12 @@ class RequestForm {
     let status = 0;
     try {
       const started = performance.now();
-      const response = await fetch(url, { method, headers, body: body || null, cache: "no-store", signal });
+      const tracing = newTracingId();
+      const options = { method, body: body || null, cache: "no-store", signal };
+      const response = await fetch(url, { ...options, headers: { ...headers, [TRACING]: tracing } });
       const blob = await response.blob();
       ({ status } = response);
-      await this.answer.answer(response, blob, performance.now() - started);
+      await this.answer.answer(response, blob, performance.now() - started, tracing);
     } catch (error) {
       this.answer.failure(error);
     }
@@ -621,37 +577,6 @@ function contents(operations) {
   return el("nav", { class: "contents", "aria-label": "Endpoints" }, el("ul", {}, links));
 }
 
-// ---- the page --------------------------------------------------------------------------------------------
-
-/** GET the page's own JSON: { status, body, pause }, status 0 where no answer came. It never raises. */
-async function getJson(path) {
-  try {
-    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    const pause = Number(response.headers.get("Retry-After")) * 1000 || 0;
-    return { status: response.status, body: record(await response.json().catch(() => null)), pause };
-  } catch (error) {
-    return { status: 0, body: { error: error.message }, pause: 0 };
-  }
-}
-
-const shown = () => byId("endpoints").hasChildNodes();
-
-function showName(name, version) {
-  byId("name").textContent = name;
-  byId("version").textContent = version;
-  document.title = `${name} ${version}`.trim();
-}
-
-function showState({ status, body }) {
-  let [kind, text] = ["warn", shown() ? "Not ready" : "Loading"];
-  if (status === 0) [kind, text] = ["bad", "Unreachable"];
-  else if (body.ready === true) [kind, text] = ["ok", "Ready"];
-  else if (body.live === false) [kind, text] = ["bad", "Failed"];
-  byId("state").className = `state ${kind}`;
-  if (byId("state").textContent !== text) byId("state").textContent = text;
-  if (words(body.job_name) && !shown()) showName(body.job_name, words(body.job_version));
-}
-
 function showJob(root) {
   const schemas = new Schemas(root);
   const { title, version, summary, description } = record(root.info);
@@ -670,45 +595,4 @@ function showJob(root) {
   if (location.hash.startsWith("#op-")) byId(location.hash.slice(1))?.scrollIntoView();
 }
 
-/** Tell why there is no job to show; the same notice twice is not announced twice. */
-function showNotice(kind, title, reason, remark) {
-  const notice = el("section", { class: `notice ${kind}` },
-    el("h2", {}, title),
-    reason && codeBlock("Reason", reason),
-    remark ? el("p", {}, remark) : button("Try again", { class: "send", click: load }));
-  if (byId("notice").textContent !== notice.textContent) byId("notice").replaceChildren(notice);
-}
-
-/** Show the job, or why it cannot be shown. Returns whether another look is worth it. */
-function show(description, health) {
-  const reason = words(health.body.error) || words(description.body.error);
-  const passing = description.status === 503 || description.status === 0;
-  if (description.status === 200) {
-    try {
-      showJob(description.body);
-    } catch (error) {
-      showNotice("bad", "openapi.json cannot be shown", String(error));
-    }
-  } else if (health.body.live === false) showNotice("bad", "The job failed to load", reason);
-  else if (!passing) showNotice("bad", `openapi.json answered ${description.status}`, reason);
-  else {
-    const title = description.status ? "The job is not ready yet" : "The server does not answer";
-    showNotice("busy", title, description.status ? reason : "", "This page looks again by itself.");
-  }
-  return passing && health.body.live !== false;
-}
-
-async function load() {
-  for (let pause = 500, again = true; again; pause *= 2) {
-    const [description, health] = await Promise.all([getJson("openapi.json"), getJson("health")]);
-    again = show(description, health);
-    showState(health);
-    const wait = Math.min(Math.max(pause, description.pause), LONGEST_PAUSE);
-    if (again) await new Promise((resolve) => { setTimeout(resolve, wait); });
-  }
-}
-
-document.addEventListener("visibilitychange", async () => {
-  if (document.visibilityState === "visible" && shown()) showState(await getJson("health"));
-});
 load();

@@ -1,0 +1,104 @@
+// The page with Swagger UI: shows openapi.json with it, below our own header. It uses page.js, and keeps its rules;
+// the Markdown of docstrings is left to Swagger UI, which sanitises it.
+"use strict";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+/** Swagger UI has its dark colours below a class, and does not ask the system itself. */
+function followScheme() {
+  document.documentElement.classList.toggle("dark-mode", dark.matches);
+}
+
+/** The document as Swagger UI gets it: less what our header says, and calling the server where the page is. */
+function readDocument(root) {
+  const info = record(root.info);
+  const { summary, ...rest } = info;
+  const here = new URL(".", document.baseURI).href.replace(/\/$/, "");
+  const description = remainder(words(info.description), words(summary));
+  return { ...root, info: { ...rest, description }, servers: [{ url: here }] };
+}
+
+/** The tracing id that the server told, or else the one that was sent. */
+function tracingId(response, request) {
+  const name = TRACING.toLowerCase();
+  const find = (headers) => headers?.findEntry((_, key) => String(key).toLowerCase() === name)?.[1];
+  return find(response.get("headers")) ?? find(request?.get("headers"));
+}
+
+/** Parts of Swagger UI that this page shows in another way. */
+function ownParts() {
+  const description = (_, { React, getComponent, specSelectors }) => () => {
+    const Markdown = getComponent("Markdown", true);
+    const source = words(specSelectors.info().get("description"));
+    return React.createElement(React.Fragment, null,
+      source && React.createElement("div", { className: "about" }, React.createElement(Markdown, { source })),
+      React.createElement("h2", { className: "hidden" }, "Endpoints"));
+  };
+
+  const traced = (Answer, { React, specSelectors }) => (props) => {
+    const { response, path, method } = props;
+    const id = tracingId(response, specSelectors.mutatedRequestFor(path, method));
+    return React.createElement(React.Fragment, null,
+      React.createElement(Answer, props),
+      id && React.createElement("p", { className: "tracing" }, "Tracing id: ",
+        React.createElement("code", null, String(id))));
+  };
+
+  const picture = (Body, { React }) => (props) => {
+    const { content, contentType } = props;
+    const shows = /^image\//.test(contentType) && content instanceof Blob;
+    const [source, setSource] = React.useState("");
+    React.useEffect(() => { if (shows) dataUrl(content).then(setSource); }, [content]);
+    if (!shows) return React.createElement(Body, props);
+    return source && React.createElement("img", { src: source, alt: "The answer as a picture" });
+  };
+
+  const nothing = () => () => null; // there is one server: where the page is
+
+  return {
+    wrapComponents: {
+      InfoContainer: description,
+      ServersContainer: nothing,
+      liveResponse: traced,
+      responseBody: picture,
+    },
+  };
+}
+
+function requestInterceptor(request) {
+  request.headers[TRACING] = newTracingId();
+  return request;
+}
+
+/** Tell a screen reader that the answer is there, and look at the job where it went wrong. */
+function responseInterceptor(response) {
+  byId("announcer").textContent = `Answer: ${response.status} ${response.statusText}`.trim();
+  if (!response.status || response.status >= 500) getJson("health").then(showState);
+  return response;
+}
+
+function showJob(root) {
+  const { title, version, summary } = record(root.info);
+  showName(words(title) || "Job", words(version));
+  byId("summary").replaceChildren(...inline(words(summary)));
+  byId("notice").replaceChildren();
+  SwaggerUIBundle({
+    spec: readDocument(root),
+    domNode: byId("endpoints"),
+    layout: "BaseLayout",
+    plugins: [ownParts],
+    requestInterceptor,
+    responseInterceptor,
+    validatorUrl: null, // a badge from another host
+    persistAuthorization: false,
+    deepLinking: true,
+    docExpansion: "list",
+    defaultModelsExpandDepth: 0,
+    displayRequestDuration: true,
+    syntaxHighlight: { activated: false }, // its colours are for dark ground only
+  });
+}
+
+dark.addEventListener("change", followScheme);
+followScheme();
+load();

@@ -1,0 +1,120 @@
+"""The room of the job's own web application (SPEC 4.7): any WSGI application, through a gate of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from pyjob.context import JobContext
+from pyjob.dispatcher import PATH, REST, Lane, redirect_to_slash, without_body
+from pyjob.errors import JobError, one_line
+from pyjob.gate.admission import Admission, Call
+from pyjob.gate.door import SEAT, Seat
+from pyjob.gate.gate import stays
+from pyjob.wire.failure import failure_of
+from pyjob.wire.page import Page
+from pyjob.wire.response import error_response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+
+class WebviewRoom:
+    """Serves ``application``, made for ``base_url``, wherever the caller found it.
+
+    ``prefix`` is the part of ``base_url`` that a proxy strips, or where we are mounted. Where it
+    ``is_relative`` (ASGI), the application finds its base in SCRIPT_NAME, else at the start of PATH_INFO.
+    """
+
+    lane: Lane = "pages"
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        *,
+        base_url: str,
+        prefix: str,
+        is_relative: bool,
+        admission: Admission,
+        context: JobContext,
+        max_body_size: int,
+        meet: Callable[[WSGIEnvironment], None],
+    ) -> None:
+        self._application = application
+        self._base = _as_wsgi(base_url)
+        self._prefix = _as_wsgi(prefix)
+        self._is_relative = is_relative
+        self._admission = admission
+        self._context = context
+        self._max_body_size = max_body_size
+        self._meet = meet
+        self._has_told = False
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        serve = without_body(self._serve) if environ["REQUEST_METHOD"] == "HEAD" else self._serve
+        return serve(environ, start_response)
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        # Taken out: nothing that the application does may park our request.
+        seat: Seat | None = environ.pop(SEAT, None)
+        waited = None if seat is None else seat.take()
+        if not environ[REST] and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return redirect_to_slash(environ)(environ, start_response)
+        try:
+            call = self._let_in(environ, seat, waited if isinstance(waited, Call) else None)
+        except JobError as error:
+            return failure_of(error).answer()(environ, start_response)
+        page = Page(self._application, lambda: call.end(failed=False))
+        try:
+            with self._context.serving(inner := self._inner(environ), is_call=False):
+                return page(inner, start_response)
+        except BaseException as error:  # sys.exit() in a page must not end the server
+            page.end()
+            where = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
+            logger.exception("the web view failed at %s", where)
+            if page.has_begun:
+                raise
+            failed = error_response(500, "the web view failed: the log says why", type(error).__name__)
+            return failed(environ, start_response)
+
+    def _let_in(self, environ: WSGIEnvironment, seat: Seat | None, waited: Call | None) -> Call:
+        """A slot for a page. Raises `JobError` where there is none, and `Parked` where it has to wait."""
+        if waited is not None:
+            self._admission.begin(waited)
+            return waited
+        length = environ.get("CONTENT_LENGTH") or ""
+        if length.isascii() and length.isdigit() and int(length[:20]) > self._max_body_size:
+            message = f"the body is longer than {self._max_body_size} bytes, the max_body_size of this job"
+            raise JobError(413, message, kind="Content Too Large")
+        if seat is not None:
+            return self._admission.by_seat(None, seat)
+        connected = environ.get("waitress.client_disconnected")
+        if connected is not None:
+            self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
+        return self._admission.by_thread({}, connected or stays)
+
+    def _inner(self, environ: WSGIEnvironment) -> WSGIEnvironment:
+        """The environ as the application sees it: its own base, whatever alias the caller used."""
+        script: str = environ.get("SCRIPT_NAME", "").removesuffix(self._prefix)
+        if script and not self._is_relative and not self._has_told:
+            self._has_told = True
+            logger.warning(
+                "the web view is mounted at %s, which its base_url does not hold: "
+                "url_for is right, links made of base_url are not; create(..., prefix=%r)",
+                *(one_line(script), script),
+            )
+        inner = {name: value for name, value in environ.items() if not name.startswith("pyjob.")}
+        rest = _as_wsgi(environ[REST])
+        if self._is_relative:
+            inner["SCRIPT_NAME"], inner["PATH_INFO"] = script + self._base, rest
+        else:
+            inner["SCRIPT_NAME"], inner["PATH_INFO"] = script, self._base + rest
+        return inner
+
+
+def _as_wsgi(text: str) -> str:
+    """Text as it stands in a WSGI environ (PEP 3333)."""
+    return text.encode().decode("latin-1")

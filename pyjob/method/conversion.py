@@ -1,0 +1,90 @@
+"""Arguments that came as text, in a path or a query, turned into what the annotation asks for (SPEC 1.3).
+
+A text that cannot be turned stays as it is: the check of the parameter then says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from pyjob.method.annotations import Check, plain_type
+from pyjob.method.signature import Parameter
+
+Converter = Callable[[str], object]
+
+INTEGER = re.compile(r"[+-]?[0-9]{1,1000}\Z")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+TRUTH = types.MappingProxyType({"true": True, "1": True, "false": False, "0": False})
+
+
+def converter_of(parameter: Parameter) -> Converter:
+    """What turns the text of an argument into a value for ``parameter``."""
+    try:
+        annotation = _without_none(plain_type(parameter.annotation))
+        simple = SIMPLE.get(annotation)
+    except Exception:  # noqa: BLE001  the author's objects
+        simple = None
+    return simple if simple is not None else _by_check(parameter.check())
+
+
+def _without_none(annotation: Any) -> Any:
+    """``T`` of an ``Optional[T]``."""
+    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
+        return annotation
+    members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
+    return plain_type(members[0]) if len(members) == 1 else annotation
+
+
+def _integer(text: str) -> object:
+    return int(text) if INTEGER.match(text) else _number(text)
+
+
+def _number(text: str) -> object:
+    value = float(text) if NUMBER.match(text) else math.inf
+    return value if math.isfinite(value) else text
+
+
+def _boolean(text: str) -> object:
+    return TRUTH.get(text.lower(), text)
+
+
+def _text(text: str) -> object:
+    return text
+
+
+def _by_check(check: Check | None) -> Converter:
+    """The text read as JSON; itself where it is none, or where the check takes only the text."""
+
+    def convert(text: str) -> object:
+        try:
+            value = JSON.decode(text)
+        except (ValueError, RecursionError):
+            return text
+        if check is not None and not check.accepts(value) and check.accepts(text):
+            return text
+        return value
+
+    return convert
+
+
+def _refuse(constant: str) -> typing.NoReturn:
+    raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+JSON = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+SIMPLE: types.MappingProxyType[object, Converter] = types.MappingProxyType(
+    {int: _integer, float: _number, bool: _boolean, str: _text}
+)

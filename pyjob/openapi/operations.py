@@ -1,0 +1,120 @@
+"""One endpoint of a job as an OpenAPI operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pyjob.job.endpoints import Endpoint
+from pyjob.method.schema import SchemaBuilder
+from pyjob.method.signature import NOTHING, Parameter
+
+Document = dict[str, Any]
+
+JSON = "application/json"
+
+
+def operation_of(endpoint: Endpoint, builder: SchemaBuilder, errors: Mapping[str, int]) -> Document:
+    """``endpoint`` as it is called; ``errors`` are the names and statuses of answers described elsewhere."""
+    listing, docstring = endpoint.listing, endpoint.docstring
+    operation: Document = {
+        "tags": list(listing.tags),
+        "operationId": operation_id(endpoint.method, endpoint.path),
+        "responses": {"200": _success(endpoint, builder)}
+        | {str(status): {"$ref": f"#/components/responses/{key}"} for key, status in errors.items()},
+    }
+    parameters = list(_parameters(endpoint, builder))
+    if parameters:
+        operation["parameters"] = parameters
+    if endpoint.method == "POST":
+        operation["requestBody"] = _body(endpoint, builder)
+    summary = listing.summary or docstring.summary
+    if summary:
+        operation["summary"] = summary
+    if docstring.description:
+        operation["description"] = docstring.description
+    if listing.deprecated:
+        operation["deprecated"] = True
+    return operation
+
+
+def operation_id(method: str, path: str) -> str:
+    """A name for programs, the same for as long as method and path are."""
+    words = path.strip("/").replace("{", "").replace("}", "").replace("/", "_")
+    return words if method == "POST" else f"{method.lower()}_{words}"
+
+
+def _parameters(endpoint: Endpoint, builder: SchemaBuilder) -> Iterator[Document]:
+    """What stands in path and query."""
+    by_name = {parameter.name: parameter for parameter in endpoint.signature.parameters}
+    for name in endpoint.path_names:
+        yield _parameter(by_name.get(name), name, "path", endpoint, builder)
+    for name, parameter in by_name.items():
+        if endpoint.is_in_query(name):
+            yield _parameter(parameter, name, "query", endpoint, builder)
+
+
+def _parameter(
+    parameter: Parameter | None, name: str, place: str, endpoint: Endpoint, builder: SchemaBuilder
+) -> Document:
+    schema = {"type": "string"} if parameter is None else builder.parameter(parameter)
+    described: Document = {
+        "name": name,
+        "in": place,
+        "required": place == "path" or (parameter is not None and parameter.required),
+        "schema": schema,
+    }
+    text = endpoint.docstring.parameters.get(name)
+    if text:
+        described["description"] = text
+    examples = {
+        label: {"value": sample[name]} for label, sample in endpoint.samples.items() if name in sample
+    }
+    if examples:
+        described["examples"] = examples
+    return described
+
+
+def _body(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
+    described = endpoint.docstring.parameters
+    elsewhere = set(endpoint.path_names)
+    elsewhere.update(p.name for p in endpoint.signature.parameters if endpoint.is_in_query(p.name))
+    inside = [p for p in endpoint.signature.parameters if p.name not in elsewhere]
+    samples = {
+        label: {name: value for name, value in sample.items() if name not in elsewhere}
+        for label, sample in endpoint.samples.items()
+    }
+    schema = builder.arguments(inside, described, is_open=endpoint.signature.open)
+    if endpoint.body_name is not None and len(inside) == 1 and not endpoint.signature.open:
+        value = builder.parameter(inside[0])
+        if not _may_be_object(value):
+            schema = value
+            samples = {k: s[endpoint.body_name] for k, s in samples.items() if endpoint.body_name in s}
+    content: Document = {"schema": schema}
+    if samples:
+        content["examples"] = {label: {"value": value} for label, value in samples.items()}
+    return {"required": any(p.required for p in inside), "content": {JSON: content}}
+
+
+def _may_be_object(schema: Document) -> bool:
+    """Whether a body by this schema could be read as named arguments instead."""
+    if "enum" in schema:
+        return False
+    if "anyOf" in schema:
+        return any(map(_may_be_object, schema["anyOf"]))
+    kinds = schema.get("type", "object")
+    return "object" in (kinds if isinstance(kinds, list) else [kinds])
+
+
+def _success(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
+    returns = endpoint.signature.returns
+    description = endpoint.docstring.returns or "The result"
+    if any(returns is kind for kind in (bytes, bytearray, memoryview)):
+        return {"description": description, "content": {"application/octet-stream": {}}}
+    schema = {} if returns is NOTHING else builder.result(returns)
+    return json_answer(description, schema)
+
+
+def json_answer(description: str, schema: Document) -> Document:
+    """An answer in JSON."""
+    return {"description": description, "content": {JSON: {"schema": schema}}}
