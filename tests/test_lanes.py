@@ -6,10 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pyjob.dispatcher import Lane
 from pyjob.gate.row import Row
 from pyjob.lanes import pool as pools
 from pyjob.lanes.lanes import Lanes
@@ -20,8 +22,16 @@ from pyjob.lanes.warden import Warden
 class Request:
     """What waitress would bring: a channel whose first request has a method."""
 
-    def __init__(self, method: str = "POST", work: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        method: str = "POST",
+        work: Callable[[], object] = lambda: None,
+        path: str = "/",
+        url_prefix: str = "",
+    ) -> None:
         self.requests = [self]
+        self.adj = SimpleNamespace(url_prefix=url_prefix)
+        self.path = path
         self.command = method
         self._work = work
         self.served = threading.Event()
@@ -219,3 +229,33 @@ def test_a_chore_that_fails_is_told_and_the_others_are_done(
     warden.stir()
     assert done.wait(60)
     assert "a fault of pyjob itself" in caplog.text
+
+
+@pytest.mark.parametrize(("path", "url_prefix"), [("/slow", ""), ("//slow", ""), ("/p/slow", "/p")])
+def test_the_lane_goes_by_the_path_as_the_application_will_see_it(
+    held: threading.Event, path: str, url_prefix: str
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def lane_of(method: str, path: str) -> Lane | None:
+        asked.append((method, path))
+        return "pages"
+
+    lanes = Lanes(Row(1, None, None), lane_of)
+    request = Request("get", path=path, url_prefix=url_prefix)
+    lanes.add_task(request)
+    assert request.served.wait(60)
+    assert asked == [("GET", "/slow")]
+    lanes.shutdown()
+
+
+def test_hanging_pages_hold_up_neither_calls_nor_what_is_short(held: threading.Event) -> None:
+    lanes = Lanes(Row(1, None, None), lambda _, path: "pages" if path == "/page" else None)
+    for _ in range(100):
+        lanes.add_task(Request("GET", held.wait, "/page"))
+    for method in ("GET", "POST"):
+        request = Request(method)
+        lanes.add_task(request)
+        assert request.served.wait(60)
+    held.set()
+    lanes.shutdown()

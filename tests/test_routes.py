@@ -6,6 +6,7 @@ from typing import Any, List, Optional  # noqa: UP035  what authors write
 
 import pytest
 
+import pyjob
 from tests.conftest import ClientOf, JobClient
 
 
@@ -198,3 +199,45 @@ def test_a_typing_generic_is_shown_as_it_was_written(client_of: ClientOf) -> Non
         {"name": "a", "type": "typing.List[float]"},
         {"name": "b", "type": "typing.Optional[int]", "default_value": None},
     ]
+
+
+# Paths that are not in the table as they stand
+
+
+class Named:
+    def perform(self) -> int:
+        return 0
+
+    def auxiliary_endpoints(self) -> dict[str, Any]:
+        return {"/größe": lambda: "größe", "/Ã¤": lambda: "two letters"}
+
+    def auxiliary_endpoints_v2(self) -> list[pyjob.EndpointConfig]:
+        return [
+            pyjob.EndpointConfig("/v{number}/x", "GET", lambda number: f"version {number}"),
+            pyjob.EndpointConfig("/{name}/x", "GET", lambda name: name),
+        ]
+
+
+def test_a_path_in_any_script_is_a_path(client_of: ClientOf) -> None:
+    client = client_of(Named)
+    assert client.post("/größe").json == "größe"
+    assert client.post("/pub/job/ä/ü/api/v1/gr%C3%B6%C3%9Fe").json == "größe"
+
+
+def test_a_path_is_not_taken_for_another_whose_bytes_it_has(client_of: ClientOf) -> None:
+    client = client_of(Named)
+    assert client.post("/ä").status_code == 404
+    assert client.post("/Ã¤").json == "two letters"
+
+
+def test_of_two_templates_the_one_with_more_spelled_out_is_meant(client_of: ClientOf) -> None:
+    client = client_of(Named)
+    assert client.get("/v2/x").json == "version 2"
+    assert client.get("/w2/x").json == "w2"
+    assert client.get("/api/v1/v/x").json == "v"
+
+
+def test_a_path_of_many_segments_is_answered_at_once(client_of: ClientOf) -> None:
+    client = client_of(Named)
+    assert client.get("/a" * 20_000).status_code == 404
+    assert client.get("/" + "a" * 40_000 + "/x").status_code == 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Dict, List, Literal, Optional  # noqa: UP035
+from typing import Annotated, Any, Dict, List, Literal, Optional  # noqa: UP035
 
 import pytest
 
@@ -11,6 +11,10 @@ import pyjob
 
 schemathesis = pytest.importorskip("schemathesis")
 from hypothesis import HealthCheck, settings  # noqa: E402  it comes with schemathesis
+
+
+class Body:
+    """Marks what a body that is no object is the value of."""
 
 
 class Unit(enum.Enum):
@@ -37,6 +41,27 @@ class Checked:
         :param numbers: What is weighed.
         """
         return {"count": len(numbers) + len(weights), "unit": unit, "mode": mode, "label": label}
+
+    def scale(
+        self,
+        factor: float,
+        unit: Unit,
+        numbers: Annotated[List[int], Body()],  # noqa: UP006
+        exact: bool = False,
+    ) -> List[float]:  # noqa: UP006
+        return [factor * number for number in numbers]
+
+    def convert(self, value: int, to: Literal["a", "b"] = "a", limit: Optional[float] = None) -> str:  # noqa: UP045
+        return f"{value}{to}"
+
+    def auxiliary_endpoints(self) -> Dict[str, Any]:  # noqa: UP006
+        return {"/weigh": self.perform}
+
+    def auxiliary_endpoints_v2(self) -> List[pyjob.EndpointConfig]:  # noqa: UP006
+        return [
+            pyjob.EndpointConfig("/scale/{factor}", "POST", self.scale),
+            pyjob.EndpointConfig("/convert/{value}", "GET", self.convert),
+        ]
 
 
 APPLICATION = pyjob.create(Checked, settings=pyjob.Settings(access_log=False), load="now")

@@ -73,6 +73,8 @@ class WebviewRoom:
                 return page(inner, start_response)
         except BaseException as error:  # sys.exit() in a page must not end the server
             page.end()
+            if isinstance(error, JobError) and not page.has_begun:  # such as a body that broke off
+                return failure_of(error).answer()(environ, start_response)
             where = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
             logger.exception("the web view failed at %s", where)
             if page.has_begun:

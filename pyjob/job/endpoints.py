@@ -143,7 +143,7 @@ class EndpointReader:
             handler=handler,
             signature=signature,
             docstring=parse_docstring(_text_of(handler)),
-            body_name=bodies[0] if takes_text and len(bodies) == 1 else None,
+            body_name=bodies[0] if takes_text and method == "POST" and len(bodies) == 1 else None,
             **further,
         )
 

@@ -87,19 +87,19 @@ class _Reader:
             self.place, self.warnings.append, check_types=self.manifest.jobtype_extra.check_types
         )
         if perform is not None:
-            self.claims.claim("/perform", "POST", "the method perform")
-            self.claims.claim("/parameters", "GET", "the built-in list of parameters")
-            yield reader.perform(perform)
+            endpoint = reader.perform(perform)
+            self._claim(endpoint, "the method perform")
+            yield endpoint
         for name, read in ((V1, reader.auxiliary), (V2, reader.auxiliary_v2)):
             for endpoint in read(given) if (given := self._ask(name)) is not None else ():
                 self._claim(endpoint, f"{name} {endpoint.method} {endpoint.path}")
                 yield endpoint
 
     def _claim(self, endpoint: Endpoint, owner: str) -> None:
-        if endpoint.path_names:
-            self.claims.claim_template(endpoint.path, endpoint.method, owner)
-        else:
-            self.claims.claim(endpoint.path, endpoint.method, owner)
+        claim = self.claims.claim_template if endpoint.path_names else self.claims.claim
+        claim(endpoint.path, endpoint.method, owner)
+        if (endpoint.method, endpoint.path) == ("POST", "/perform"):
+            claim("/parameters", "GET", "the built-in list of parameters")
 
     def _files(self) -> Iterator[StaticEndpoint]:
         given = self._ask("static_endpoints")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from pyjob.dispatcher import Lane
 from pyjob.gate.row import Row
@@ -41,6 +41,10 @@ class Connection(Task, Protocol):
     def requests(self) -> Sequence[object]:
         """The requests that have come, the first one first."""
 
+    @property
+    def adj(self) -> Any:
+        """The server's options."""
+
 
 class Lanes:
     """Threads for the calls and for the pages of ``gates``, and for everything else.
@@ -59,7 +63,7 @@ class Lanes:
         self._pools: dict[Lane, Pool] = {
             "calls": Pool(SPARE, (gates.calls.slots or DEFAULT_THREADS) + SPARE + extra, self._warden),
             "quick": Pool(QUICK_SPARE, QUICK_MOST, self._warden),
-            "pages": Pool(QUICK_SPARE, (gates.pages.slots or DEFAULT_THREADS) + QUICK_SPARE, self._warden),
+            "pages": Pool(QUICK_SPARE, (gates.pages.slots or 0) + QUICK_SPARE + extra, self._warden),
         }
         self.watch(self._tend_line)
         self.watch(self._share_interpreter)
@@ -82,8 +86,8 @@ class Lanes:
             return self._pools["calls"]
         request = connection.requests[0]
         # What waitress refuses itself may have neither.
-        method, path = getattr(request, "command", ""), getattr(request, "path", "")
-        lane = self._lane_of(method, path)
+        method, path = getattr(request, "command", "").upper(), getattr(request, "path", "")
+        lane = self._lane_of(method, _path_info(path, connection.adj.url_prefix))
         return self._pools[lane or ("quick" if method in QUICK_METHODS else "calls")]
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
@@ -125,3 +129,12 @@ class Lanes:
             sys.setswitchinterval(HURRIED_INTERVAL)
         elif not hurried and now <= HURRIED_INTERVAL:
             sys.setswitchinterval(self._usual_interval)
+
+
+def _path_info(path: str, url_prefix: str) -> str:
+    """The path of a request as waitress will tell the application."""
+    if path.startswith("//"):
+        path = f"/{path.lstrip('/')}"
+    if url_prefix and (path == url_prefix or path.startswith(f"{url_prefix}/")):
+        return path.removeprefix(url_prefix)
+    return path

@@ -150,7 +150,7 @@ class Exchange:
         self._steps.add(step)
         step.add_done_callback(self._steps.discard)
         await asyncio.wait({step, self._over}, return_when=asyncio.FIRST_COMPLETED)
-        return step.done()
+        return step.done() and not step.cancelled()
 
     def _end(self, _step: object = None) -> None:
         if self._over.done():
