@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -70,20 +68,9 @@ class JobContext:
         request = self.request.get(None)
         return request is not None and request.is_call
 
-    @contextmanager
-    def serving(self, environ: WSGIEnvironment, *, is_call: bool) -> Iterator[None]:
-        """The request of ``environ`` is the current one, and has an empty dict of its own."""
-        served = RequestContext(environ, is_call=is_call)
-        request = self.request.set(served)
-        extra = self.extra.set({})
-        try:
-            yield
-        finally:
-            # Threads of a pool keep their context, so it is put back, not left. Those that the job has
-            # started may have kept it, too: to them the call is over.
-            served.is_call = False
-            self.extra.reset(extra)
-            self.request.reset(request)
+    def serving(self, environ: WSGIEnvironment, *, is_call: bool) -> Serving:
+        """A context manager: the request of ``environ`` is the current one, and has a dict of its own."""
+        return Serving(self, RequestContext(environ, is_call=is_call))
 
     def attach(self, instance: object) -> None:
         """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""
@@ -92,3 +79,24 @@ class JobContext:
                 setattr(instance, name, variable)
             except Exception:  # noqa: BLE001  __slots__, frozen, pydantic: each refuses in its own way
                 logger.debug("%s takes no attribute %s", type(instance).__name__, name)
+
+
+class Serving:
+    """A class, since a generator would cost each call more."""
+
+    __slots__ = ("_context", "_extra", "_request", "_served")
+
+    def __init__(self, context: JobContext, served: RequestContext) -> None:
+        self._context = context
+        self._served = served
+
+    def __enter__(self) -> None:
+        self._request: Token[RequestContext] = self._context.request.set(self._served)
+        self._extra: Token[dict[str, Any]] = self._context.extra.set({})
+
+    def __exit__(self, *_: object) -> None:
+        # Threads of a pool keep their context, so it is put back, not left. Those that the job has started
+        # may have kept it, too: to them the call is over.
+        self._served.is_call = False
+        self._context.extra.reset(self._extra)
+        self._context.request.reset(self._request)

@@ -125,19 +125,23 @@ class Dispatcher:
         if stripped and not rest:
             return self._with_slash(environ, stripped)
         rest = rest or "/"
+        environ[PREFIX] = self._base(environ) + stripped
+        environ[PATH] = rest
         method = environ["REQUEST_METHOD"]
+        # The usual one first: a call below the platform's prefix.
+        return self._exact.get(rest, {}).get(method) or self._closest(rest, method, environ)
+
+    def _closest(self, path: str, method: str, environ: WSGIEnvironment) -> WSGIApplication:
         allowed: set[str] = set()
-        for methods, found in self._candidates(rest):
+        for methods, found in self._candidates(path):
             room = methods.get(method) or methods.get(ANY)
             if room is not None:
                 environ.update(found)
-                environ[PREFIX] = self._base(environ) + stripped
-                environ[PATH] = rest
                 return room
             allowed.update(methods)
         if allowed:
             return _refusal(environ, _method_not_allowed(allowed))
-        return _refusal(environ, self._otherwise or self._not_found(rest))
+        return _refusal(environ, self._otherwise or self._not_found(path))
 
     def _candidates(self, path: str) -> Iterator[tuple[Methods, Mapping[str, object]]]:
         """What may answer ``path``, the closest first, and what the environ then says beside."""
