@@ -159,6 +159,19 @@ def test_curl_gets_parts_resumes_and_asks_whether_a_file_has_changed(site: Site,
     assert out.read_bytes() == content
 
 
+def test_an_answer_without_a_body_keeps_its_connection(site: Site) -> None:
+    site.make("file", 10)
+    connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=PATIENCE)
+    etag = ""
+    for status in (200, 304, 304):
+        connection.request("GET", "/files/file", headers={"If-None-Match": etag})
+        answer = connection.getresponse()
+        answer.read()
+        etag = answer.headers["ETag"]
+        assert (answer.status, answer.headers["Connection"]) == (status, None)
+    connection.close()
+
+
 @pytest.mark.slow
 def test_a_file_of_a_gigabyte_takes_no_memory(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     size = 1024 * MEGABYTE

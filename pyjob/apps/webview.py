@@ -78,7 +78,9 @@ class WebviewRoom:
             where = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
             logger.exception("the web view failed at %s", where)
             if page.has_begun:
-                raise
+                if isinstance(error, Exception):
+                    raise
+                raise RuntimeError(f"the web view ended by {type(error).__name__}") from error
             failed = error_response(500, "the web view failed: the log says why", type(error).__name__)
             return failed(environ, start_response)
 

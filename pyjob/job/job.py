@@ -46,9 +46,13 @@ def read_job(instance: object, manifest: Manifest, *, base_url: str, wait_for: A
 
 
 def secret_files(manifest: Manifest) -> frozenset[Path]:
-    """The files of a job that nobody may read over HTTP, as they resolve."""
+    """The files of a job that nobody may read over HTTP, as they are named and as they resolve.
+
+    Both, since a platform may give a secret as a link, and have it lead elsewhere later.
+    """
     names = (manifest.secret_build_env_file, manifest.secret_runtime_env_file)
-    return frozenset((manifest.folder / name).resolve() for name in names if name)
+    files = [manifest.folder / name for name in names if name]
+    return frozenset((*files, *(file.resolve() for file in files)))
 
 
 class _Reader:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 import select
 import socket
-import threading
+import sys
 import time
 from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import WSGITask
-from waitress.utilities import Error, build_http_date
+from waitress.utilities import Error
 
 from pyjob.errors import one_line
-from pyjob.gate.door import SEAT, Parked, Waiting
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+from pyjob.gate.door import Parked
+from pyjob.serving.seat import Seat
+from pyjob.serving.task import Task
 
 # The last connections of the server's limit, kept for what is no call.
 RESERVE = 50
@@ -30,11 +28,9 @@ HEAD_SECONDS = 10.0
 BODY_RATE = 500
 # Linux tells when the other side has closed its half; elsewhere only when it has closed all.
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
-# Headers that waitress adds, and treats in its own way where the application has sent them.
-ADDED_HEADERS = frozenset(("date", "server", "via"))
 LONGEST_MESSAGE = 300
-# Head and body of an answer that is no longer are copied together, to be sent with one call of the system.
-LARGEST_PIECE = 64 * 1024
+# What one turn of the loop sends on one connection: it has others to look after.
+TURN_BYTES = 256 * 1024
 
 
 def reserve_of(connection_limit: int) -> int:
@@ -49,125 +45,6 @@ class RequestTimeout(Error):  # type: ignore[misc]  # noqa: N818  waitress names
     reason = "Request Timeout"
 
 
-class Seat:
-    """Where the request of one channel waits without a thread; see `pyjob.gate.door.Seat`.
-
-    The first pass may still unwind when the turn comes: whichever of the two is last puts the request back.
-    """
-
-    __slots__ = ("_called", "_channel", "_lock", "_parked", "hangs_up", "in_reserve", "waiting")
-
-    def __init__(self, channel: Channel, *, in_reserve: bool) -> None:
-        self._channel = channel
-        self._lock = threading.Lock()
-        self._parked = self._called = False
-        self.waiting: Waiting | None = None
-        self.in_reserve = in_reserve
-        self.hangs_up = False
-
-    def is_gone(self) -> bool:
-        """Whether the caller has closed the connection, or its sending half."""
-        return not self._channel.connected or self._channel.has_hung_up_unread()
-
-    def park(self, waiting: Waiting) -> NoReturn:
-        """Leave ``waiting`` here, and the thread to others."""
-        self.waiting = waiting
-        raise Parked
-
-    def take(self) -> Waiting | None:
-        """What was left here."""
-        waiting, self.waiting = self.waiting, None
-        return waiting
-
-    def hang_up(self) -> None:
-        """Close the connection after this answer."""
-        self.hangs_up = True
-
-    def resume(self) -> None:
-        """The turn has come."""
-        self._meet(called=True)
-
-    def unwound(self) -> None:
-        """The thread of the first pass is free."""
-        self._meet(parked=True)
-
-    def settle(self, waiting: Waiting) -> None:
-        """A second pass is over: was ``waiting`` taken?"""
-        if self.waiting is waiting:
-            self.waiting = None
-            waiting.lost()
-
-    def _meet(self, *, called: bool = False, parked: bool = False) -> None:
-        with self._lock:
-            self._called |= called
-            self._parked |= parked
-            if not (self._called and self._parked):
-                return
-            self._called = self._parked = False
-        self._channel.server.task_dispatcher.put_back(self._channel)
-
-
-class Task(WSGITask):  # type: ignore[misc]
-    """One request; the application finds its seat in the environ."""
-
-    wrote_header: bool
-
-    def get_environment(self) -> WSGIEnvironment:
-        """The WSGI environ."""
-        environ: WSGIEnvironment = super().get_environment()
-        environ[SEAT] = self.channel.seat
-        return environ
-
-    def build_response_header(self) -> bytes:
-        """The head, which says so if this answer is the connection's last.
-
-        The usual one, of a whole answer by HTTP/1.1, is put together here: waitress rewrites every header.
-        """
-        if self.channel.seat.hangs_up:
-            self.request.headers["CONNECTION"] = "close"
-        if self.version != "1.1" or not self.has_body:
-            return self._any_head()
-        if self.request.headers.get("CONNECTION", "").lower() == "close":
-            self.set_close_on_finish()
-        lines = [f"HTTP/1.1 {self.status}"]
-        has_length = False
-        for name, value in self.response_headers:
-            lower = name.lower()
-            if lower in ADDED_HEADERS:
-                return self._any_head()
-            has_length = has_length or lower == "content-length"
-            lines.append(f"{name}: {value}")
-        if not has_length:
-            return self._any_head()
-        ident = self.channel.server.adj.ident
-        if ident:
-            lines.append(f"Server: {ident}")
-        lines.append(f"Date: {build_http_date(self.start_time)}\r\n\r\n")
-        return "\r\n".join(lines).encode("latin-1")
-
-    def write(self, data: bytes) -> None:
-        """Send ``data``; a small answer that comes in one piece goes out in one, with its head."""
-        length = self.content_length
-        if self.wrote_header or not self.complete or length != len(data) or not 0 < length <= LARGEST_PIECE:
-            super().write(data)
-            return
-        head = self.build_response_header()
-        self.channel.write_soon(head + data if self.has_body else head)
-        self.wrote_header = True
-        self.content_bytes_written = length
-
-    def finish(self) -> None:
-        """The answer is made. Who has asked on without reading loses the connection, and holds no thread."""
-        super().finish()
-        channel = self.channel
-        if channel.total_outbufs_len > channel.adj.outbuf_high_watermark and len(channel.requests) > 1:
-            self.close_on_finish = True
-
-    def _any_head(self) -> bytes:
-        head: bytes = super().build_response_header()
-        return head
-
-
 class Request(HTTPRequestParser):  # type: ignore[misc]
     """A request as it comes; waitress names the path even of one that has none, in its log."""
 
@@ -179,6 +56,11 @@ class OneLine(logging.LoggerAdapter[logging.Logger]):
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
         """The message in one line, and no longer than people read."""
+        error = sys.exception()
+        # Of a socket, or of a file that is sent: where in waitress it came up says nothing.
+        if isinstance(error, OSError):
+            kwargs["exc_info"] = None
+            msg = f"{msg}: {error}"
         return one_line(str(msg)[:LONGEST_MESSAGE]), kwargs
 
 
@@ -191,6 +73,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     request: Any
     # Whether a request has come before the one before it was answered.
     _pipelines = False
+    # How much may be sent before the loop looks at the others.
+    _left_to_send = TURN_BYTES
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
         super().__init__(server, sock, addr, adj, map=map)
@@ -238,8 +122,22 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             if self._is_cut_off:
                 raise ClientDisconnected
             self._answering = True
+            self._left_to_send = TURN_BYTES
             sent: int = super().write_soon(data)
             return sent
+
+    def handle_write(self) -> None:
+        """Send on, in a turn of the loop; waitress would go on for as long as the caller reads."""
+        self._left_to_send = TURN_BYTES
+        super().handle_write()
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Send what the connection takes of ``data``; nothing where this turn is over: it is asked again."""
+        if self._left_to_send <= 0:
+            return 0
+        sent: int = super().send(data, do_close=do_close)
+        self._left_to_send -= sent
+        return sent
 
     def handle_expt(self) -> None:
         """Urgent data: HTTP has none, and the loop would be told of it again and again."""
@@ -248,6 +146,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def is_incomplete(self) -> bool:
         """Whether nothing is to be done here before more of a request comes."""
         return not self.requests and not self.total_outbufs_len and not self.will_close
+
+    def has_left(self) -> bool:
+        """Whether the caller has closed the connection, or its sending half."""
+        return not self.connected or self.has_hung_up_unread()
+
+    def come_back(self) -> None:
+        """The request that was parked here has its turn."""
+        self.server.task_dispatcher.put_back(self)
 
     def has_unread(self) -> bool:
         """Whether something stands in the socket that the loop has not come to yet."""

@@ -31,15 +31,22 @@ class Page:
         self._headers: list[tuple[str, str]] = []
         self._start_response: StartResponse
         self._server_writes: Callable[[bytes], object]
+        self._has_body = True
         self.has_begun = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self._start_response = start_response
+        self._has_body = environ["REQUEST_METHOD"] != "HEAD"
         body = self._application(environ, self._start)
         wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(body, wrapper):
+        is_file = isinstance(wrapper, type) and isinstance(body, wrapper)
+        if is_file and self._status and not self.has_begun:
             # The server sends a file in its own way, and need not keep a thread for that.
-            self._begin()
+            try:
+                self._begin()
+            except BaseException:
+                _close(body)
+                raise
             self.end()
             return body
         return self._stream(body, environ)
@@ -79,7 +86,8 @@ class Page:
     def _write(self, data: bytes) -> object:
         if not self.has_begun:
             self._begin()
-        return self._server_writes(data)
+        # Not every server takes the body away where HEAD asked.
+        return self._server_writes(data) if self._has_body else None
 
     def _begin(self) -> None:
         self.has_begun = True

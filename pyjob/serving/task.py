@@ -1,0 +1,83 @@
+"""One request of waitress and its answer: a seat in the environ, and heads that are put together quickly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from waitress.task import WSGITask
+from waitress.utilities import build_http_date
+
+from pyjob.gate.door import SEAT
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# Headers that waitress adds, and treats in its own way where the application has sent them.
+ADDED_HEADERS = frozenset(("date", "server", "via"))
+# Head and body of an answer that is no longer are copied together, to be sent with one call of the system.
+LARGEST_PIECE = 64 * 1024
+
+
+class Task(WSGITask):  # type: ignore[misc]
+    """One request; the application finds its seat in the environ."""
+
+    wrote_header: bool
+
+    def get_environment(self) -> WSGIEnvironment:
+        """The WSGI environ."""
+        environ: WSGIEnvironment = super().get_environment()
+        environ[SEAT] = self.channel.seat
+        return environ
+
+    def build_response_header(self) -> bytes:
+        """The head, which says so if this answer is the connection's last.
+
+        The usual one, of a whole answer by HTTP/1.1, is put together here: waitress rewrites every header.
+        """
+        if self.channel.seat.hangs_up:
+            self.request.headers["CONNECTION"] = "close"
+        if self.version != "1.1" or self.status.startswith("1"):
+            return self._any_head()
+        if self.request.headers.get("CONNECTION", "").lower() == "close":
+            self.set_close_on_finish()
+        lines = [f"HTTP/1.1 {self.status}"]
+        # 204 and 304 end with their head, and need not end the connection (RFC 9112, 6.3).
+        has_length = not self.has_body
+        for name, value in self.response_headers:
+            lower = name.lower()
+            if lower in ADDED_HEADERS:
+                return self._any_head()
+            if lower == "content-length":
+                if not self.has_body:
+                    continue
+                has_length = True
+            lines.append(f"{name}: {value}")
+        if not has_length:
+            return self._any_head()
+        ident = self.channel.server.adj.ident
+        if ident:
+            lines.append(f"Server: {ident}")
+        lines.append(f"Date: {build_http_date(self.start_time)}\r\n\r\n")
+        return "\r\n".join(lines).encode("latin-1")
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``; a small answer that comes in one piece goes out in one, with its head."""
+        length = self.content_length
+        if self.wrote_header or not self.complete or length != len(data) or not 0 < length <= LARGEST_PIECE:
+            super().write(data)
+            return
+        head = self.build_response_header()
+        self.channel.write_soon(head + data if self.has_body else head)
+        self.wrote_header = True
+        self.content_bytes_written = length
+
+    def finish(self) -> None:
+        """The answer is made. Who has asked on without reading loses the connection, and holds no thread."""
+        super().finish()
+        channel = self.channel
+        if channel.total_outbufs_len > channel.adj.outbuf_high_watermark and len(channel.requests) > 1:
+            self.close_on_finish = True
+
+    def _any_head(self) -> bytes:
+        head: bytes = super().build_response_header()
+        return head
