@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError
+from urllib.parse import urlencode, urljoin
+from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 
 import pytest
 
 import pyjob
-from tests.conftest import ClientOf
+from tests.conftest import ClientOf, JobClient
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 JOBS = sorted(manifest.parent for manifest in EXAMPLES.rglob("job.yaml"))
@@ -24,6 +28,17 @@ RESULTS = {
     "maintenance": {"probability": 0.71, "needs_maintenance": True},
     "words": {"to": 2, "be": 2, "or": 1, "not": 1},
     "discount": 45.0,
+    "delivery-time": 20.0,
+    "power-demand": 20.1,
+    "bike-rentals": 360,
+    "ticket-triage": {"team": "billing", "words": ["charged", "refund"]},
+    "air-quality": {"air": "poor", "worst": "pm25"},
+}
+# What an example needs beside pyjob, at its start.
+NEEDS = {
+    "web_view_flask": ("flask",),
+    "web_view_django": ("django",),
+    "web_view_fastapi": ("fastapi", "a2wsgi"),
 }
 
 Running = Callable[..., AbstractContextManager[str]]
@@ -33,12 +48,39 @@ def name_of(folder: Path) -> str:
     return str(folder.relative_to(EXAMPLES))
 
 
+def jobs() -> list[Any]:
+    """Every job, to be skipped where something that it needs is not installed."""
+    return [
+        pytest.param(folder, marks=needing(*NEEDS.get(folder.name, ())), id=name_of(folder))
+        for folder in JOBS
+    ]
+
+
+def needing(*modules: str) -> pytest.MarkDecorator:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
 def sample_of(document: dict[str, Any]) -> Any:
+    """The first sample of `perform`."""
     content = document["paths"]["/api/v1/perform"]["post"]["requestBody"]["content"]
-    return content["application/json"]["examples"]["sample"]["value"]
+    return next(iter(content["application/json"]["examples"].values()))["value"]
 
 
-@pytest.mark.parametrize("folder", JOBS, ids=name_of)
+@pytest.fixture(autouse=True)
+def django_as_before() -> Iterator[None]:
+    """Take back the settings of an example that was loaded in this process: it has one Django."""
+    if importlib.util.find_spec("django") is None:
+        yield
+        return
+    from django.conf import settings
+
+    before = settings._wrapped
+    yield
+    settings._wrapped = before
+
+
+@pytest.mark.parametrize("folder", jobs())
 def test_an_example_answers_its_own_sample(folder: Path, client_of: ClientOf) -> None:
     client = client_of(folder)
     sample = sample_of(client.get("/openapi.json").json)
@@ -46,13 +88,13 @@ def test_an_example_answers_its_own_sample(folder: Path, client_of: ClientOf) ->
     assert (answer.status_code, answer.json) == (200, RESULTS[client.application.manifest.name])
 
 
-@pytest.mark.parametrize("folder", JOBS, ids=name_of)
+@pytest.mark.parametrize("folder", jobs())
 def test_an_example_starts_without_a_warning(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     pyjob.create(folder, load="now")
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-@pytest.mark.parametrize("folder", JOBS, ids=name_of)
+@pytest.mark.parametrize("folder", jobs())
 def test_pyjob_run_serves_an_example(folder: Path, running: Running) -> None:
     with running(folder) as url:
         document = json.load(urlopen(f"{url}/openapi.json", timeout=30))
@@ -81,6 +123,117 @@ def test_a_wrong_number_of_features_is_the_callers_fault(client_of: ClientOf) ->
     answer = client.perform(features=[1.5])
     assert (answer.status_code, answer.json["type"]) == (400, "ValueError")
     assert 'model_accuracy{model="logistic_regression"}' in client.get("/metrics").text
+
+
+def test_the_auxiliary_endpoints_take_path_query_and_a_list(client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "auxiliary_endpoints")
+    parcel = {"weight": 2.5, "distance": 463}
+    assert sum(client.post("/api/v1/explain", json=parcel).json.values()) == pytest.approx(19.97)
+    assert client.get("/depots/bergen/hours?weight=2.5&speed=express").json == 10.0
+    assert client.post("/batch?weight=2.5", json=[463, 12]).json == [20.0, 12.4]
+    unknown = client.get("/depots/rome/hours")
+    assert (unknown.status_code, unknown.json["type"]) == (404, "JobError")
+    wrong = client.post("/batch", json=[463, "12"])
+    assert (wrong.status_code, wrong.json["error"]) == (400, 'distances[1]: expected float, got "12"')
+
+
+def test_every_sample_of_the_auxiliary_endpoints_is_shown(client_of: ClientOf) -> None:
+    paths = client_of(EXAMPLES / "auxiliary_endpoints").get("/openapi.json").json["paths"]
+    bodies = {
+        path: paths[f"/api/v1{path}"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+        for path in ("/perform", "/explain", "/batch")
+    }
+    assert {path: len(samples) for path, samples in bodies.items()} == {
+        "/perform": 2,
+        "/explain": 1,
+        "/batch": 1,
+    }
+    assert bodies["/batch"]["sample"]["value"] == [463, 12]
+    depot = paths["/api/v1/depots/{depot}/hours"]["get"]
+    assert [one["examples"]["sample"]["value"] for one in depot["parameters"][:2]] == ["bergen", 2.5]
+    assert depot["tags"] == ["depots"]
+
+
+LINK = re.compile(r'(?:href|src)="([^"]+)"')
+
+
+def page_of(client: JobClient, path: str, links: int) -> Any:
+    """The page at ``path``, whose ``links`` to other files all lead to something."""
+    page = client.get(path)
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    found = [link for link in LINK.findall(page.text) if not link.startswith("data:")]
+    assert len(found) == links
+    for link in found:
+        target = urljoin(f"{client.mount}{path}", link)
+        assert target.startswith(f"{client.mount}/"), target
+        assert client.get(target.removeprefix(client.mount)).status_code == 200, target
+    return page
+
+
+@pytest.mark.parametrize("start", ["", "/api/v1", "/pub/job/power-demand/1.2.0/api/v1"])
+def test_the_report_of_the_static_endpoints_is_whole(start: str, client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "static_endpoints")
+    page = page_of(client, f"{start}/report/", links=5)
+    assert "How good it is" in page.text
+    picture = client.get(f"{start}{urljoin('/report/', 'day.svg')}")
+    assert picture.content_type == "image/svg+xml" and picture.data.startswith(b"<svg")
+    assert client.get("/").headers["Location"] == f"{client.mount}/api/v1/report/"
+
+
+def test_single_files_have_the_type_of_their_name_or_the_authors(client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "static_endpoints")
+    types = {path: client.get(path).content_type for path in ("/xrai", "/manifest", "/docs/readme")}
+    assert types == {
+        "/xrai": "application/yaml",
+        "/manifest": "text/plain; charset=utf-8",
+        "/docs/readme": "text/markdown; charset=utf-8",
+    }
+
+
+@needing("flask")
+@pytest.mark.parametrize("start", ["", "/api/v1", "/pub/job/bike-rentals/0.0.1/api/v1"])
+def test_the_pages_in_flask_lead_on(start: str, client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "web_view_flask")
+    home = page_of(client, f"{start}/webview/", links=4)
+    action = re.findall(r'action="([^"]+)"', home.text)
+    forecast = f"{client.mount}/pub/job/bike-rentals/0.0.1/api/v1/webview/forecast"
+    assert action == [forecast]
+    path = forecast.removeprefix(client.mount)
+    asked = {"temperature": "19", "rain": "0", "day": "weekend"}
+    answer = client.post(path, data=asked)
+    assert answer.status_code == 200 and "<strong>360</strong> bikes" in answer.text
+    wrong = client.post(path, data={**asked, "rain": "-1"})
+    assert wrong.status_code == 400 and "rain: expected 0 or more" in wrong.text
+    assert client.get("/").headers["Location"] == f"{client.mount}/api/v1/webview/"
+
+
+@needing("fastapi", "a2wsgi")
+def test_the_pages_in_fastapi_lead_on(client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "web_view_fastapi")
+    home = page_of(client, "/api/v1/webview/", links=3)
+    assert "Harbour</a></th><td>31.5</td><td>22</td><td>poor</td>" in home.text
+    assert client.get("/webview/stations/Park").json == {"air": "good", "worst": "pm25"}
+    assert client.get("/webview/stations/Moon").status_code == 404
+    client.application.close(5)
+
+
+@needing("django")
+def test_the_form_in_django_wants_its_token(running: Running) -> None:
+    browser = build_opener(HTTPCookieProcessor())
+    with running(EXAMPLES / "web_view_django") as url:
+        home = browser.open(f"{url}/", timeout=30)
+        assert home.url == f"{url}/api/v1/webview/"
+        page = home.read().decode()
+        token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[0]
+        target = urljoin(url, re.findall(r'action="([^"]+)"', page)[0])
+        assert target == f"{url}/pub/job/ticket-triage/0.0.1/api/v1/webview/ticket"
+        form = {"text": "My password was reset", "csrfmiddlewaretoken": token}
+        answer = browser.open(target, urlencode(form).encode(), timeout=30).read().decode()
+        assert "<strong>login</strong>, because of: password, reset" in answer
+        with pytest.raises(HTTPError) as refused:
+            browser.open(target, urlencode({"text": "no token"}).encode(), timeout=30)
+        assert refused.value.code == 403
+        refused.value.close()
 
 
 # In a process of its own: both examples have modules with common names, and Django is set up once a process.
