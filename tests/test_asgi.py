@@ -10,7 +10,9 @@ import inspect
 import io
 import logging
 import os
+import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -928,3 +930,27 @@ def test_fastapi_works_with_its_docs_forms_and_dependencies(serve: Serve) -> Non
     assert call(client, "/posted", "POST", json=[1, 2]).json == 3
     assert f"{ROOT}/openapi.json" in call(client, "/docs").text
     assert call(client, "/openapi.json").json["servers"] == [{"url": ROOT}]
+
+
+def test_who_never_closes_it_hears_nothing_at_the_end_and_has_its_shut_down_run() -> None:
+    script = """
+    import contextlib
+    from starlette.applications import Starlette
+    from pyjob.job.event_loop import EventLoop
+    from pyjob.wire.asgi import AsgiApplication
+
+    @contextlib.asynccontextmanager
+    async def lifespan(application):
+        yield
+        print("shut down")
+
+    AsgiApplication(Starlette(lifespan=lifespan), EventLoop()).start()
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "shut down\n", "")

@@ -487,6 +487,19 @@ def test_fields_not_in_force_yet_are_told_once(
     assert told[0].endswith("job.yaml: not in force in this version of pyjob: jobtype_extra.python_version")
 
 
+def test_an_object_that_is_lazy_about_what_it_is_stays_lazy(job_of: Callable[..., JobClient]) -> None:
+    head = """
+    class Lazy:
+        @property
+        def __class__(self):
+            raise RuntimeError("not set up")
+
+    settings = Lazy()
+    del Lazy
+    """
+    assert job_of("def perform(self): return 1", head=head).perform().json == 1
+
+
 # Samples
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Dict, List, Literal, Optional, TypedDict, Uni
 
 import pytest
 
-from tests.conftest import ClientOf
+import pyjob
+from tests.conftest import ClientOf, MakeJob
 
 
 class Color(enum.Enum):
@@ -208,3 +209,39 @@ def test_the_schemas_are_valid_json_schema(client_of: ClientOf) -> None:
     payload = operation["requestBody"]["content"]["application/json"]["schema"]
     for schema in [payload, *document["components"]["schemas"].values()]:
         jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_every_operation_has_an_id_of_its_own(client_of: ClientOf) -> None:
+    class Job:
+        def perform(self) -> None: ...
+
+        def auxiliary_endpoints(self) -> dict[str, Any]:
+            return {"/a/b": self.perform, "/a_b": self.perform, "/live": self.perform}
+
+        def auxiliary_endpoints_v2(self) -> list[pyjob.EndpointConfig]:
+            return [
+                pyjob.EndpointConfig("/a/{b}", "POST", lambda b: b),
+                pyjob.EndpointConfig("/a/b", "GET", self.perform),
+            ]
+
+    paths = client_of(Job).get("/openapi.json").json["paths"]
+    ids = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
+    assert sorted(ids) == sorted(set(ids))
+    assert paths["/live"]["get"]["operationId"] == "live"
+    assert paths["/api/v1/live"]["post"]["operationId"] == "live_2"
+
+
+def test_files_and_the_web_view_are_listed(make_job: MakeJob, client_of: ClientOf) -> None:
+    code = """
+    class Job:
+        def static_endpoints(self):
+            return {"/one": ("a.txt", "text/plain"), "/{x}": "a.txt", "/all": "folder"}
+
+        def webview_app(self, base_url):
+            return lambda environ, start_response: []
+    """
+    client = client_of(make_job(code, files={"a.txt": "", "folder/b.txt": ""}))
+    paths = client.get("/openapi.json").json["paths"]
+    assert paths["/api/v1/one"]["get"]["responses"]["200"]["content"] == {"text/plain": {}}
+    assert {"/api/v1/%7Bx%7D", "/api/v1/all/{path}", "/api/v1/webview/"} < paths.keys()
+    assert client.get("/api/v1/{x}").status_code == 200

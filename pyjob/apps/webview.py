@@ -102,13 +102,14 @@ class WebviewRoom:
 
     def _inner(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """The environ as the application sees it: its own base, whatever alias the caller used."""
-        script: str = environ.get("SCRIPT_NAME", "").removesuffix(self._prefix)
+        mounted: str = environ.get("SCRIPT_NAME", "")
+        script = mounted.removesuffix(self._prefix)
         if script and not self._is_relative and not self._has_told:
             self._has_told = True
             logger.warning(
                 "the web view is mounted at %s, which its base_url does not hold: "
                 "url_for is right, links made of base_url are not; create(..., prefix=%r)",
-                *(one_line(script), script),
+                *(one_line(mounted), mounted),
             )
         inner = {name: value for name, value in environ.items() if not name.startswith("pyjob.")}
         rest = _as_wsgi(environ[REST])

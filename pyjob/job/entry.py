@@ -7,6 +7,7 @@ import difflib
 import enum
 import inspect
 from types import ModuleType
+from typing import TypeGuard
 
 from pyjob.errors import EntryPointError
 
@@ -63,7 +64,7 @@ def _instead(module: ModuleType, own: list[type]) -> str:
 
 def _named_class(module: ModuleType, wanted: str, file: str) -> type:
     found = getattr(module, wanted, None)
-    if isinstance(found, type):
+    if _is_class(found):
         return found
     classes = [name for name, value in vars(module).items() if _is_candidate(value, module)]
     raise EntryPointError(
@@ -76,12 +77,17 @@ def _named_class(module: ModuleType, wanted: str, file: str) -> type:
 def _is_candidate(value: object, module: ModuleType) -> bool:
     """Classes made in this file, but for those that cannot be a job: enums, protocols, abstract ones."""
     return (
-        isinstance(value, type)
+        _is_class(value)
         and value.__module__ == module.__name__
         and not issubclass(value, enum.Enum)
         and not inspect.isabstract(value)
         and not vars(value).get("_is_protocol", False)
     )
+
+
+def _is_class(value: object) -> TypeGuard[type]:
+    # Not by isinstance(): that asks lazy objects, such as Django's settings, what they stand for.
+    return issubclass(type(value), type)
 
 
 def _has(cls: type, method: str) -> bool:

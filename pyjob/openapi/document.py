@@ -41,6 +41,7 @@ def openapi_document(job: Job, *, name: str, version: str, may_be_full: bool) ->
     for more in (_parameters_path(job), _files(job), _service_paths()):
         for path, methods in more.items():
             paths.setdefault(path, {}).update(methods)
+    _number_equal_ids(paths)
     return {
         "openapi": "3.1.0",
         "info": _info(job, name, version),
@@ -51,6 +52,18 @@ def openapi_document(job: Job, *, name: str, version: str, may_be_full: bool) ->
             "responses": {key: _error(description) for key, (_, description) in errors.items()},
         },
     }
+
+
+def _number_equal_ids(paths: Document) -> None:
+    """Make each operationId unique, as it has to be; those of the service keep theirs."""
+    operations = [one for methods in paths.values() for one in methods.values()]
+    taken: set[str] = set()
+    for operation in sorted(operations, key=lambda one: one["tags"] != ["service"]):
+        name, number = operation["operationId"], 2
+        while operation["operationId"] in taken:
+            operation["operationId"] = f"{name}_{number}"
+            number += 1
+        taken.add(operation["operationId"])
 
 
 def _info(job: Job, name: str, version: str) -> Document:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import inspect
 import logging
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+# How long shut-down may take when the interpreter ends.
+LAST_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +101,7 @@ class AsgiApplication:
         process = self._process()
         with process.lock:
             attempt = process.attempt
+            begins = attempt is None
             if attempt is None:
                 process.lifespan = Lifespan(self._application)
                 # In a context of its own: start-up must not see the request that happens to be the first.
@@ -105,6 +110,9 @@ class AsgiApplication:
                 )
         failure = attempt.result()
         if failure is None:
+            if begins:
+                # Most servers end without a word to their applications.
+                atexit.register(self.close, LAST_SECONDS)
             return
         with process.lock:
             if process.attempt is attempt:
@@ -119,6 +127,7 @@ class AsgiApplication:
         """
         import asyncio
 
+        atexit.unregister(self.close)
         process = self._process()
         with process.lock:
             attempt, process.attempt = process.attempt, None
