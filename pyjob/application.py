@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_SOON = (("Retry-After", "1"),)
-# How long an ASGI web view may take to shut down.
-SHUTDOWN_SECONDS = 5.0
 
 
 class Application:
@@ -75,9 +73,11 @@ class Application:
         self._context = JobContext()
         self._event_loop = EventLoop()
         self._calls: dict[str, CallRoom] = {}
-        self.gates = _gates_of(manifest)
+        extra = manifest.jobtype_extra
+        self.gates = Row(extra.max_concurrency, extra.max_concurrency_queue, extra.queue_timeout)
         self.gate = self.gates.calls
         self._asgi: AsgiApplication | None = None
+        self._starts_webview = False
         self.threads = threads
         self._metrics = CallMetrics(manifest.name, manifest.version)
         self._registry = new_registry(self._metrics, GateMetrics(self.gate))
@@ -96,7 +96,9 @@ class Application:
     def start(self) -> None:
         """Begin to load in a thread of its own, unless that has begun."""
         if self._begin():
-            threading.Thread(target=self._load_and_serve, name="pyjob-load", daemon=True).start()
+            # In the process that serves: an ASGI web view may start at once.
+            self._starts_webview = True
+            threading.Thread(target=self._load_or_fail, name="pyjob-load", daemon=True).start()
 
     def load(self) -> None:
         """Load in this thread, or wait for the one that does.
@@ -157,7 +159,7 @@ class Application:
     def shut_down(self) -> None:
         """Let an ASGI web view shut down, where one has started in this process."""
         if self._asgi is not None:
-            self._asgi.close(SHUTDOWN_SECONDS)
+            self._asgi.close()
 
     def _first_request(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self._meet(environ)
@@ -192,16 +194,12 @@ class Application:
             if self._servers_met:
                 self._answer = table
 
-    def _load_and_serve(self) -> None:
-        """Load in the process that serves: there, an ASGI web view may start at once."""
-        self._load_or_fail(serves=True)
-
-    def _load_or_fail(self, *, serves: bool = False) -> BaseException | None:
+    def _load_or_fail(self) -> BaseException | None:
         name, began = f"job {self.manifest.name} {self.manifest.version}", time.perf_counter()
         try:
             job = self._load_job()
             table = self._job_table(job)
-            if serves and self._asgi is not None:
+            if self._starts_webview and self._asgi is not None:
                 self._asgi.start()
             self._turn_to(table)
         except BaseException as error:
@@ -256,7 +254,7 @@ class Application:
     def _call_room(self, endpoint: Endpoint) -> CallRoom:
         return CallRoom(
             endpoint,
-            admission=Admission(self.gate, self._metrics.endpoint(endpoint.path), self._most()),
+            admission=Admission(self.gate, self._metrics.endpoint(endpoint.path), most=self._most()),
             context=self._context,
             wait_for=self._event_loop.wait_for,
             max_body_size=self.manifest.jobtype_extra.max_body_size,
@@ -267,13 +265,23 @@ class Application:
     def _webview_room(self, application: Callable[..., Any]) -> WebviewRoom:
         is_relative = is_asgi(application)
         if is_relative:
-            application = self._asgi = AsgiApplication(application, self._event_loop)
+            # A loop of its own: a page that blocks its loop holds up no call.
+            application = self._asgi = AsgiApplication(application, EventLoop())
+        most = self._most()
         return WebviewRoom(
             application,
             base_url=self._base_url,
             prefix=self._prefix,
             is_relative=is_relative,
-            admission=Admission(self.gates.pages, Uncounted(), self._most()),
+            admission=Admission(
+                self.gates.pages,
+                Uncounted(),
+                most=most,
+                # Hanging pages leave threads for calls.
+                share=None if most is None else max(1, most // 2),
+                uses_reserve=True,
+            ),
+            knows_threads=self.threads is not None,
             context=self._context,
             max_body_size=self.manifest.jobtype_extra.max_body_size,
             meet=self._meet,
@@ -289,10 +297,3 @@ class Application:
         if patience is None or longest <= patience:
             return None
         return f"a call has run for {longest:.0f} s, longer than stuck_after ({patience:g} s)"
-
-
-def _gates_of(manifest: Manifest) -> Row:
-    extra = manifest.jobtype_extra
-    # A line without a cap means nothing (SPEC 2), and has been warned about.
-    queue = None if extra.max_concurrency is None else extra.max_concurrency_queue
-    return Row(extra.max_concurrency, queue, extra.queue_timeout)

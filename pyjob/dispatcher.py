@@ -160,6 +160,8 @@ class Dispatcher:
 
     def _base(self, environ: WSGIEnvironment) -> str:
         mounted: str = environ.get("SCRIPT_NAME", "")
+        if mounted.startswith("//"):  # to a browser, what follows would be another host
+            mounted = f"/{mounted.lstrip('/')}"
         if not mounted.isascii():
             mounted = mounted.encode("latin-1").decode("utf-8", "replace")
         prefix = self._prefix

@@ -76,10 +76,11 @@ def _add_files(table: RouteTable, start: str, job: Job, manifest: Manifest) -> N
         if static.is_folder:
             table.at_and_below(path, {"GET": FolderRoom(static.target, manifest.folder, secret)})
         else:
-            table.at(path, {"GET": FileRoom(static.target, static.content_type, manifest.folder)})
+            room = FileRoom(static.target, static.content_type, manifest.folder, secret)
+            table.at(path, {"GET": room})
     if job.webview_files is not None:
-        room = FolderRoom(job.webview_files, manifest.folder, secret)
-        table.at_and_below(f"{start}/webview/static", {"GET": room})
+        folder = FolderRoom(job.webview_files, manifest.folder, secret)
+        table.at_and_below(f"{start}/webview/static", {"GET": folder})
 
 
 def _home(page: str) -> WSGIApplication:

@@ -29,7 +29,7 @@ class Caller:
     def __init__(self, gate: Gate, most: int | None = None) -> None:
         self.has_left = False
         self.turns = 0
-        self.ticket: Ticket = gate.enter(self._turn, lambda: self.has_left, most)
+        self.ticket: Ticket = gate.enter(self._turn, lambda: self.has_left, most=most)
 
     def _turn(self) -> None:
         self.turns += 1

@@ -30,6 +30,7 @@ class Request:
         url_prefix: str = "",
     ) -> None:
         self.requests = [self]
+        self.lane: Lane = "quick"
         self.adj = SimpleNamespace(url_prefix=url_prefix)
         self.path = path
         self.command = method

@@ -541,14 +541,27 @@ def test_a_body_goes_through_the_servers_file_wrapper(site: Site) -> None:
         return wrapped[-1]
 
     overrides = {"wsgi.file_wrapper": wrapper}
-    whole = site.client.get("/files/a.txt", environ_overrides=overrides)
-    part = site.client.get("/files/a.txt", environ_overrides=overrides, headers={"Range": "bytes=2-8"})
-    assert (whole.data, part.data) == (TEXT, TEXT[2:9])
-    assert not is_open(site.folder / "a.txt")
+    text = b"0123456789" * 10_000
+    (site.folder / "large.txt").write_bytes(text)
+    whole = site.client.get("/files/large.txt", environ_overrides=overrides)
+    range_ = {"Range": "bytes=2-80001"}
+    part = site.client.get("/files/large.txt", environ_overrides=overrides, headers=range_)
+    assert whole.data == text
+    assert part.data == text[2:80002]
+    assert not is_open(site.folder / "large.txt")
     # What a server would send past the file, from its beginning or beyond its length.
     assert not hasattr(wrapped[1].file, "fileno")
-    site.client.open("/files/a.txt", method="HEAD", environ_overrides=overrides)
+    site.client.open("/files/large.txt", method="HEAD", environ_overrides=overrides)
     assert len(wrapped) == 2
+
+
+def test_what_is_short_is_sent_at_once_and_keeps_no_descriptor(site: Site) -> None:
+    overrides = {"wsgi.file_wrapper": lambda *_: pytest.fail("wrapped")}
+    (site.folder / "large.txt").write_bytes(b"0123456789" * 10_000)
+    for name, asked in (("a.txt", "bytes=0-"), ("large.txt", "bytes=99990-")):
+        answer = site.client.get(f"/files/{name}", environ_overrides=overrides, headers={"Range": asked})
+        assert (answer.status_code, answer.data[-3:]) == (206, b"789")
+        assert not is_open(site.folder / name)
 
 
 def test_what_a_server_gets_is_a_file_of_its_own(site: Site) -> None:
@@ -556,14 +569,18 @@ def test_what_a_server_gets_is_a_file_of_its_own(site: Site) -> None:
 
     def wrapper(file: Any, size: int = 0) -> Iterable[bytes]:
         files.append(file)
-        return [file.read(2), file.read(99), file.read(1)]
+        return [file.read(2), file.read(99_999), file.read(1)]
 
     overrides = {"wsgi.file_wrapper": wrapper}
-    answer = site.client.get("/files/a.txt", environ_overrides=overrides, headers={"Range": "bytes=3-7"})
-    assert answer.data == b"34567"
+    text = b"0123456789" * 10_000
+    (site.folder / "large.txt").write_bytes(text)
+    asked = {"Range": "bytes=3-80002"}
+    answer = site.client.get("/files/large.txt", environ_overrides=overrides, headers=asked)
+    assert answer.data == text[3:80003]
     (file,) = files
-    assert (file.tell(), file.seek(0, os.SEEK_END), file.seek(-2, os.SEEK_CUR)) == (5, 5, 3)
-    assert (file.read(), file.read(), file.seek(1), file.read(1)) == (b"67", b"", 1, b"4")
+    ends = (file.tell(), file.seek(0, os.SEEK_END), file.seek(-2, os.SEEK_CUR))
+    assert ends == (80_000, 80_000, 79_998)
+    assert (file.read(), file.read(), file.seek(1), file.read(1)) == (b"12", b"", 1, b"4")
     assert file.seek(-9) == 0
     file.close()
 

@@ -117,7 +117,7 @@ def _swagger_ui() -> Path | None:
     version = re.search(r"(\d+)\.(\d+)[^/]*\Z", str(swagger_ui_path))
     if version is None or (int(version[1]), int(version[2])) < OLDEST:
         return None
-    folder = Path(swagger_ui_path)
+    folder = Path(swagger_ui_path).resolve()
     return folder if all((folder / name).is_file() for name in BUNDLE) else None
 
 
@@ -140,7 +140,7 @@ def _from_disk(path: Path) -> WSGIApplication:
         try:
             answer = file_response(environ, path, _type(path.name), (POLICY, FOR_EVER))
         except OSError as error:
-            answer = error_response(404, f"{path.name} was there when the job started, and is gone: {error}")
+            answer = error_response(404, f"{path.name} has gone since the job started: {error.strerror}")
         return answer(environ, start_response)
 
     return asset

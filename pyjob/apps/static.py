@@ -28,17 +28,23 @@ UNSERVABLE = (OSError, ValueError)
 
 
 class FileRoom:
-    """Serves one file, which has to lie in ``within``; without ``content_type`` its name tells."""
+    """Serves one file, which has to lie in ``within`` and is none of ``refused``.
 
-    def __init__(self, file: Path, content_type: str | None, within: Path) -> None:
+    Without ``content_type`` its name tells.
+    """
+
+    def __init__(self, file: Path, content_type: str | None, within: Path, refused: frozenset[Path]) -> None:
         self._file = file.absolute()
         self._content_type = with_charset(content_type) if content_type else guess_content_type(file.name)
         self._within = within.resolve()
+        self._refused = refused
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answer: Response | FileResponse
         try:
-            answer = file_response(environ, _resolved(self._file, self._within), self._content_type)
+            answer = file_response(
+                environ, _resolved(self._file, self._within, self._refused), self._content_type
+            )
         except UNSERVABLE:
             answer = _nothing(environ)
         return answer(environ, start_response)
@@ -81,20 +87,22 @@ class FolderRoom:
         before, *names = rest.split("/")
         if before or any(not name or (name.startswith(".") and name != WELL_KNOWN) for name in names):
             raise _no_such_file(rest)
-        path = _resolved(Path(f"{self._folder}{rest}"), self._within)
-        if any(_is_same(path, file) for file in self._refused):
-            raise _no_such_file(rest)
-        return path
+        return _resolved(Path(f"{self._folder}{rest}"), self._within, self._refused)
 
 
-def _resolved(path: Path, within: Path) -> Path:
-    """``path`` with its links followed. Raises OSError where that leads to nothing, or out of ``within``."""
+def _resolved(path: Path, within: Path, refused: frozenset[Path]) -> Path:
+    """``path`` with its links followed.
+
+    Raises OSError where that leads to nothing, out of ``within``, or to a file that is ``refused``.
+    """
     try:
         # Not by Path.resolve(), whose error for links in a circle depends on the version of Python.
         resolved = Path(os.path.realpath(path, strict=True))
     except RecursionError as error:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     if not resolved.is_relative_to(within):
+        raise _no_such_file(str(path))
+    if any(_is_same(resolved, file) for file in refused):
         raise _no_such_file(str(path))
     return resolved
 
@@ -103,7 +111,7 @@ def _is_same(path: Path, other: Path) -> bool:
     """Whether both are one file, by whatever names: hard links and disks without case are seen through."""
     try:
         return path.samefile(other)
-    except FileNotFoundError:
+    except OSError:  # there is none, or nobody may look: then it is not what was found
         return False
 
 

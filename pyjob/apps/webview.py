@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from werkzeug.wsgi import LimitedStream
+
 from pyjob.context import JobContext
 from pyjob.dispatcher import PATH, REST, Lane, redirect_to_slash, without_body
 from pyjob.errors import JobError, one_line
@@ -14,6 +16,7 @@ from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
 from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page
+from pyjob.wire.payload import too_long
 from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class WebviewRoom:
 
     ``prefix`` is the part of ``base_url`` that a proxy strips, or where we are mounted. Where it
     ``is_relative`` (ASGI), the application finds its base in SCRIPT_NAME, else at the start of PATH_INFO.
+    ``knows_threads``: whether somebody has said how many the server has.
     """
 
     lane: Lane = "pages"
@@ -40,6 +44,7 @@ class WebviewRoom:
         is_relative: bool,
         admission: Admission,
         context: JobContext,
+        knows_threads: bool,
         max_body_size: int,
         meet: Callable[[WSGIEnvironment], None],
     ) -> None:
@@ -51,7 +56,8 @@ class WebviewRoom:
         self._context = context
         self._max_body_size = max_body_size
         self._meet = meet
-        self._has_told = False
+        self._has_told_of_mount = False
+        self._has_told_of_threads = knows_threads
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         serve = without_body(self._serve) if environ["REQUEST_METHOD"] == "HEAD" else self._serve
@@ -61,13 +67,14 @@ class WebviewRoom:
         # Taken out: nothing that the application does may park our request.
         seat: Seat | None = environ.pop(SEAT, None)
         waited = None if seat is None else seat.take()
-        if not environ[REST] and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        if not environ.get(REST, "") and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return redirect_to_slash(environ)(environ, start_response)
         try:
             call = self._let_in(environ, seat, waited if isinstance(waited, Call) else None)
         except JobError as error:
             return failure_of(error).answer()(environ, start_response)
-        page = Page(self._application, lambda: call.end(failed=False))
+        asked = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
+        page = Page(self._application, asked, lambda: call.end(failed=False))
         try:
             with self._context.serving(inner := self._inner(environ), is_call=False):
                 return page(inner, start_response)
@@ -75,8 +82,7 @@ class WebviewRoom:
             page.end()
             if isinstance(error, JobError) and not page.has_begun:  # such as a body that broke off
                 return failure_of(error).answer()(environ, start_response)
-            where = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
-            logger.exception("the web view failed at %s", where)
+            logger.exception("the web view failed at %s", asked)
             if page.has_begun:
                 if isinstance(error, Exception):
                     raise
@@ -91,28 +97,37 @@ class WebviewRoom:
             return waited
         length = environ.get("CONTENT_LENGTH") or ""
         if length.isascii() and length.isdigit() and int(length[:20]) > self._max_body_size:
-            message = f"the body is longer than {self._max_body_size} bytes, the max_body_size of this job"
-            raise JobError(413, message, kind="Content Too Large")
+            raise too_long(self._max_body_size)
         if seat is not None:
             return self._admission.by_seat(None, seat)
         connected = environ.get("waitress.client_disconnected")
         if connected is not None:
             self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
+        if environ.get("wsgi.multithread") and not self._has_told_of_threads:
+            self._has_told_of_threads = True
+            logger.warning(
+                "pages of the web view hold threads of this server, which probes and calls then wait for: "
+                "say how many there are, create(..., threads=N), to keep some free"
+            )
         return self._admission.by_thread({}, connected or stays)
 
     def _inner(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """The environ as the application sees it: its own base, whatever alias the caller used."""
         mounted: str = environ.get("SCRIPT_NAME", "")
         script = mounted.removesuffix(self._prefix)
-        if script and not self._is_relative and not self._has_told:
-            self._has_told = True
+        if script and not self._is_relative and not self._has_told_of_mount:
+            self._has_told_of_mount = True
             logger.warning(
                 "the web view is mounted at %s, which its base_url does not hold: "
                 "url_for is right, links made of base_url are not; create(..., prefix=%r)",
                 *(one_line(mounted), mounted),
             )
+        if not environ.get("CONTENT_LENGTH") and environ.get("wsgi.input_terminated"):
+            # Of a length that nobody knows beforehand: who reads too much gets a 413 to pass on.
+            body = LimitedStream(environ["wsgi.input"], self._max_body_size, is_max=True)
+            environ = {**environ, "wsgi.input": body}
         inner = {name: value for name, value in environ.items() if not name.startswith("pyjob.")}
-        rest = _as_wsgi(environ[REST])
+        rest = _as_wsgi(environ.get(REST, ""))
         if self._is_relative:
             inner["SCRIPT_NAME"], inner["PATH_INFO"] = script + self._base, rest
         else:

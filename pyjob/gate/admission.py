@@ -94,20 +94,32 @@ class Call:
 class Admission:
     """The way of one endpoint's calls to ``gate``; every refusal is a `BusyError`.
 
-    ``most``: how many calls may run and wait together where each has a thread of the server (SPEC 10.4).
+    ``most``: how many may run and wait, at this gate and those beside it, where each has a thread of the
+    server (SPEC 10.4); ``share`` of them at this gate. ``uses_reserve``: whether the last connections are
+    kept for what comes this way, too, as long as it need not wait.
     """
 
-    def __init__(self, gate: Gate, metrics: Numbers, most: int | None = None) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        metrics: Numbers,
+        *,
+        most: int | None = None,
+        share: int | None = None,
+        uses_reserve: bool = False,
+    ) -> None:
         self.gate = gate
         self._metrics = metrics
         self._most = most
+        self._share = share
+        self._uses_reserve = uses_reserve
 
     def by_thread(
         self, arguments: dict[str, Any], is_gone: Callable[[], bool], *, is_bounded: bool = True
     ) -> Call:
         """A call that holds a slot, after waiting in this thread. ``is_bounded``: ``most`` counts for it."""
         turn = Turn()
-        ticket = self._enter(turn.come, is_gone, self._most if is_bounded else None)
+        ticket = self._enter(turn.come, is_gone, is_bounded=is_bounded)
         call = Call(arguments, ticket, self.gate, self._metrics)
         if ticket.queued:
             try:
@@ -120,14 +132,14 @@ class Admission:
 
     def by_seat(self, arguments: dict[str, Any] | None, seat: Seat) -> Call:
         """A call that holds a slot. Raises `Parked` where it has to wait: then it is left at the ``seat``."""
-        if seat.in_reserve:
+        if seat.in_reserve and not (self._uses_reserve and self.gate.has_room()):
             seat.hang_up()
             self._metrics.refuse("connections")
             message = "there are too many connections: the last ones are kept for probes"
             raise BusyError(503, message, self.gate.retry_after())
         if seat.is_gone():
             raise BusyError(503, LEFT, self.gate.retry_after())
-        ticket = self._enter(seat.resume, seat.is_gone, None)
+        ticket = self._enter(seat.resume, seat.is_gone, is_bounded=False)
         call = Call(arguments, ticket, self.gate, self._metrics)
         if ticket.queued:
             seat.park(call)
@@ -156,9 +168,10 @@ class Admission:
             message = LEFT
         raise BusyError(503, message, self.gate.retry_after())
 
-    def _enter(self, on_turn: Callable[[], None], is_gone: Callable[[], bool], most: int | None) -> Ticket:
+    def _enter(self, on_turn: Callable[[], None], is_gone: Callable[[], bool], *, is_bounded: bool) -> Ticket:
+        most, share = (self._most, self._share) if is_bounded else (None, None)
         try:
-            return self.gate.enter(on_turn, is_gone, most)
+            return self.gate.enter(on_turn, is_gone, most=most, share=share)
         except FullError as error:
             self._metrics.refuse("queue_full")
             raise BusyError(429, f"too many calls: {error}", error.retry_after) from None

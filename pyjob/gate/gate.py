@@ -79,10 +79,10 @@ class Ticket:
 class Gate:
     """``slots`` calls at once (None: any number), ``queue`` in line (None: any number).
 
-    ``timeout``: a ticket that waits longer, in seconds, is taken out of the line by `expire`. Gates that
-    stand ``beside`` one another have slots and lines of their own, but share the threads of one server. May
-    be used from any thread. ``on_turn`` and ``is_gone`` of a ticket are called with the gate's lock held:
-    they must be quick, must not raise and must not use the gate.
+    ``timeout``: a ticket that waits longer, in seconds, is taken out of the line by `expire`. ``whose`` names
+    in messages what comes through. Gates that stand ``beside`` one another have slots and lines of their own,
+    but share the threads of one server. May be used from any thread. ``on_turn`` and ``is_gone`` of a ticket
+    are called with the gate's lock held: they must be quick, must not raise and must not use the gate.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Gate:
         queue: int | None = None,
         timeout: float | None = None,
         *,
+        whose: str = "calls",
         beside: Gate | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -98,6 +99,7 @@ class Gate:
         self.queue = queue
         self.timeout = timeout
         self.clock = clock
+        self._whose = whose
         self._lock: threading.Lock = threading.Lock() if beside is None else beside._lock
         # All that share the lock, this one included.
         self._row: list[Gate] = [] if beside is None else beside._row
@@ -124,22 +126,27 @@ class Gate:
         self.slots = slots if self.slots is None else min(self.slots, slots)
 
     def enter(
-        self, on_turn: Callable[[], None], is_gone: Callable[[], bool] = stays, most: int | None = None
+        self,
+        on_turn: Callable[[], None],
+        is_gone: Callable[[], bool] = stays,
+        *,
+        most: int | None = None,
+        share: int | None = None,
     ) -> Ticket:
         """Take a slot, or the last place in the line: see the ticket's ``standing``.
 
         One that waits has ``on_turn`` called once, when its standing has changed. ``is_gone`` tells whether
-        its caller has left; ``most``: how many may run and wait at all gates of the row. Raises `FullError`,
-        `CrowdedError` and `ClosedError`.
+        its caller has left; ``most``: how many may run and wait at all gates of the row, ``share`` at this
+        one. Raises `FullError`, `CrowdedError` and `ClosedError`.
         """
         with self._lock:
             if self._closed:
                 raise ClosedError("the gate is closed", self._retry_after())
-            if most is not None and self._crowd() >= most:
+            if self._is_crowded(most, share):
                 for gate in self._row:
                     gate._sweep()
-                if self._crowd() >= most:
-                    raise CrowdedError(f"{most} calls are running or waiting", self._retry_after())
+                if self._is_crowded(most, share):
+                    raise CrowdedError(f"{self._crowd()} are running or waiting", self._retry_after())
             queued = self.slots is not None and len(self._running) >= self.slots
             if queued:
                 self._make_place()
@@ -219,8 +226,21 @@ class Gate:
         with self._lock:
             return self._retry_after()
 
-    def _crowd(self) -> int:
-        return sum(len(gate._running) + len(gate._line) for gate in self._row)
+    def has_room(self) -> bool:
+        """Whether one who came now would not have to wait."""
+        return self.slots is None or len(self._running) < self.slots
+
+    def _is_crowded(self, most: int | None, share: int | None) -> bool:
+        if share is not None and self._present() >= share:
+            return True
+        return most is not None and sum(gate._present() for gate in self._row) >= most
+
+    def _present(self) -> int:
+        return len(self._running) + len(self._line)
+
+    def _crowd(self) -> str:
+        """Who is there, in words."""
+        return " and ".join(f"{gate._present()} {gate._whose}" for gate in self._row if gate._present())
 
     def _make_place(self) -> None:
         if self.queue is not None and len(self._line) >= self.queue:

@@ -18,8 +18,9 @@ class Row:
     """
 
     def __init__(self, slots: int | None, queue: int | None, timeout: float | None) -> None:
-        self.calls = Gate(slots, queue, timeout)
-        self.pages = Gate(MOST_PAGES, beside=self.calls)
+        # A line without a cap means nothing (SPEC 2), and has been warned about.
+        self.calls = Gate(slots, None if slots is None else queue, timeout)
+        self.pages = Gate(MOST_PAGES, whose="pages", beside=self.calls)
 
     def __iter__(self) -> Iterator[Gate]:
         return iter((self.calls, self.pages))

@@ -24,12 +24,20 @@ class EventLoop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._pid = 0
 
     def wait_for(self, awaitable: Awaitable[Any]) -> Any:
-        """Run ``awaitable`` in the caller's context and return its result, or raise what it raised."""
+        """Run ``awaitable`` in the caller's context and return its result, or raise what it raised.
+
+        Raises RuntimeError where the caller runs on the loop itself, which it would hold up for ever.
+        """
         import asyncio  # heavy, and most jobs have no `async def`
 
+        if threading.current_thread() is self._thread:
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()
+            raise RuntimeError("this would wait for itself: inside an `async def`, await the method instead")
         future = asyncio.run_coroutine_threadsafe(_outcome(awaitable), self.running())
         result, error = future.result()
         if error is not None:
@@ -45,7 +53,10 @@ class EventLoop:
             if self._loop is None or self._pid != os.getpid():
                 self._loop = asyncio.new_event_loop()
                 self._pid = os.getpid()
-                threading.Thread(target=_run, args=(self._loop,), name="pyjob-async", daemon=True).start()
+                self._thread = threading.Thread(
+                    target=_run, args=(self._loop,), name="pyjob-async", daemon=True
+                )
+                self._thread.start()
             return self._loop
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyjob.errors import EntryPointError
 from pyjob.job.paths import endpoint_path
 
-CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;[\x20-\x7e]*)?\Z", re.ASCII)
+CONTENT_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?: *;[\x20-\x7e]*)?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,18 @@ class StaticReader:
         inside = Path(os.path.normpath(self._folder / file))
         if not inside.is_relative_to(self._folder) or "\0" in file:
             raise EntryPointError(f"{place}: expected a file inside {self._folder}, found {file!r}")
-        if inside.resolve() in self._secret:
-            raise EntryPointError(
-                f"{place}: {file!r} is a secret file of this job's manifest: it is not served"
-            )
-        if not inside.exists():
-            self._warn(f"{place}: there is no file {str(inside)!r}: until there is one, the answer is 404")
-        elif not inside.resolve().is_relative_to(self._folder.resolve()):
-            self._warn(f"{place}: {file!r} leads out of the job's folder: the answer is 404")
+        if inside in self._secret or self._leads_to(inside, place) in self._secret:
+            raise EntryPointError(f"{place}: {file!r} is a secret file of the manifest: it is never served")
         return inside
+
+    def _leads_to(self, file: Path, place: str) -> Path | None:
+        """The file behind all links, with a warning where it will be 404: none, or outside the folder."""
+        try:
+            resolved = Path(os.path.realpath(file, strict=True))
+        except (OSError, ValueError, RecursionError) as error:
+            why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
+            self._warn(f"{place}: {str(file)!r}: {why}: until there is one, the answer is 404")
+            return None
+        if not resolved.is_relative_to(self._folder.resolve()):
+            self._warn(f"{place}: {str(file)!r} leads out of the job's folder: the answer is 404")
+        return resolved

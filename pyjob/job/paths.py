@@ -13,6 +13,7 @@ FORBIDDEN = (
     (re.compile(r"(?:\A|/)\.{1,2}(?:/|\Z)"), "a dotted segment"),
     (re.compile(r"//"), "an empty segment (//)"),
     (re.compile(r"\\"), "a backslash"),
+    (re.compile(r"%[0-9A-Fa-f]{2}"), "an encoded character (%): write it as it is"),
     (re.compile("[\x00-\x1f\x7f\ud800-\udfff]"), "a character that no path can have"),
 )
 BRACES = re.compile(r"\{([^{}]*)\}")
@@ -20,10 +21,14 @@ ALL = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def endpoint_path(path: object, place: str) -> str:
-    """``path`` with its leading slash. Raises `EntryPointError`, which names ``place``, for no such thing."""
+    """``path`` with its leading slash, less `/api/v1`.
+
+    Raises `EntryPointError`, which names ``place``, for what can be no path.
+    """
     if not isinstance(path, str):
         raise EntryPointError(f"{place}: expected a path as a str, found {type(path).__name__}")
     slashed = path if path.startswith("/") else f"/{path}"
+    slashed = slashed.removeprefix("/api/v1") if slashed.startswith("/api/v1/") else slashed
     if slashed == "/":
         raise EntryPointError(f"{place}: expected a path such as '/report', found {path!r}")
     for pattern, what in FORBIDDEN:
@@ -56,52 +61,59 @@ def shape_of(path: str) -> str:
 
 
 class Claims:
-    """Who has which method at which path below `/api/v1`; each owner is told in messages."""
+    """Who has which method at which path below `/api/v1`; each owner is told in messages.
+
+    Calls are claimed first, then files and folders, the web view last.
+    """
 
     def __init__(self, place: str) -> None:
         self._place = place
         self._at: dict[tuple[str, str], str] = {}
-        self._below: dict[str, tuple[tuple[str, ...], str]] = {}
         self._templates: list[tuple[str, str, str]] = []
 
     def claim(self, path: str, method: str, owner: str) -> None:
         """``owner`` answers ``method`` at ``path``. Raises `EntryPointError` where somebody does already."""
-        taken = self._at.get((method, path)) or self._whole(path, method)
+        taken = self._at.get((method, path))
         if taken is not None:
             raise self._collision(taken, owner, f"{method} {path}")
         self._at[method, path] = owner
 
     def claim_template(self, path: str, method: str, owner: str) -> None:
         """``owner`` answers ``method`` at the paths that match ``path``, which has names in braces."""
-        shape = shape_of(path)
         for other, verb, taken in self._templates:
-            if (other, verb) == (shape, method):
+            if shape_of(other) != shape_of(path):
+                continue
+            if verb == method:
                 raise self._collision(taken, owner, f"{method} {path}")
-        start = path[: path.index("{")]
-        for base, (methods, taken) in self._below.items():
-            if method in methods and start.startswith(f"{base}/"):
-                raise self._collision(taken, owner, f"{method} {path}")
-        self._templates.append((shape, method, owner))
+            if other != path:
+                raise EntryPointError(
+                    f"{self._place}: {owner} and {taken} mean the same paths by other names in braces: "
+                    "give them the same names"
+                )
+        self._templates.append((path, method, owner))
 
     def claim_below(self, path: str, methods: tuple[str, ...], owner: str) -> None:
-        """``owner`` answers ``methods`` at ``path`` and everywhere below it, but for what has an endpoint."""
+        """``owner`` answers ``methods`` at ``path`` and below it; in a folder, one path may be another's."""
         for method in methods:
             self.claim(path, method, owner)
-        for shape, method, taken in self._templates:
-            if method in methods and shape.startswith(f"{path}/"):
-                raise self._collision(taken, owner, f"{method} {path}")
+        for template, method, taken in self._templates:
+            if method in methods and _reaches_into(template, path):
+                raise self._collision(taken, owner, f"{method} {template}")
         if methods == ALL:
             for (method, at), taken in self._at.items():
                 if at.startswith(f"{path}/"):
                     raise self._collision(taken, owner, f"{method} {at}")
-        self._below[path] = (methods, owner)
-
-    def _whole(self, path: str, method: str) -> str | None:
-        """Who has everything below a part of ``path``; in a folder of files, one path may be another's."""
-        for base, (methods, owner) in self._below.items():
-            if methods == ALL and method in methods and path.startswith(f"{base}/"):
-                return owner
-        return None
 
     def _collision(self, taken: str, owner: str, what: str) -> EntryPointError:
         return EntryPointError(f"{self._place}: {owner} and {taken} both answer {what}: rename one of them")
+
+
+def _reaches_into(template: str, path: str) -> bool:
+    """Whether something at or below ``path`` matches ``template``."""
+    parts, fixed = template.split("/"), path.split("/")
+    if len(parts) < len(fixed):
+        return False
+    return all(
+        re.fullmatch(BRACES.sub("[^/]+", re.escape(part).replace(r"\{", "{").replace(r"\}", "}")), segment)
+        for part, segment in zip(parts, fixed, strict=False)
+    )

@@ -28,6 +28,13 @@ class Samples:
     def of(self, path: str, signature: Signature) -> Mapping[str, dict[str, Any]]:
         """The samples of the endpoint at ``path``, by name: one, or several where a list was given."""
         self._looked_up.add(_plain(path))
+        try:
+            return self._working(path, signature)
+        except BaseException as error:  # noqa: BLE001  the author's objects: even asking whether they are empty
+            self._broken(f"sample of {path}", f"{type(error).__name__}: {message_of(error)}")
+            return {}
+
+    def _working(self, path: str, signature: Signature) -> Mapping[str, dict[str, Any]]:
         method, given = "docs_input_examples", self._by_path.get(_plain(path))
         if given is None and path == "/perform":
             method, given = "docs_input_example", self._call("docs_input_example")
@@ -61,7 +68,11 @@ class Samples:
         if not isinstance(samples, dict):
             self._broken("docs_input_examples", f"expected a dict, found {type(samples).__name__}")
             return {}
-        return {_plain(str(path)): sample for path, sample in samples.items()}
+        try:
+            return {_plain(str(path)): sample for path, sample in samples.items()}
+        except BaseException as error:  # noqa: BLE001
+            self._broken("docs_input_examples", f"{type(error).__name__}: {message_of(error)}")
+            return {}
 
     def _call(self, name: str) -> object:
         try:

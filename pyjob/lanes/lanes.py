@@ -35,7 +35,9 @@ LaneOf = Callable[[str, str], Lane | None]
 
 
 class Connection(Task, Protocol):
-    """A channel of waitress, whose first request is to be served."""
+    """A channel of waitress, whose first request is to be served in ``lane``."""
+
+    lane: Lane
 
     @property
     def requests(self) -> Sequence[object]:
@@ -75,20 +77,22 @@ class Lanes:
 
     def add_task(self, connection: Connection) -> None:
         """A request has come."""
-        self._pool_for(connection).add_task(connection)
+        connection.lane = self._lane_for(connection)
+        self._pools[connection.lane].add_task(connection)
 
     def put_back(self, connection: Connection) -> None:
         """A request that was parked has its turn: it goes before those that have just come."""
-        self._pool_for(connection).put_back(connection)
+        self._pools[connection.lane].put_back(connection)
 
-    def _pool_for(self, connection: Connection) -> Pool:
-        if not connection.requests:
-            return self._pools["calls"]
-        request = connection.requests[0]
+    def _lane_for(self, connection: Connection) -> Lane:
+        requests = connection.requests  # read once: waitress replaces it when it cancels
+        if not requests:
+            return "calls"
+        request = requests[0]
         # What waitress refuses itself may have neither.
         method, path = getattr(request, "command", "").upper(), getattr(request, "path", "")
         lane = self._lane_of(method, _path_info(path, connection.adj.url_prefix))
-        return self._pools[lane or ("quick" if method in QUICK_METHODS else "calls")]
+        return lane or ("quick" if method in QUICK_METHODS else "calls")
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """End the threads, waiting ``timeout`` seconds for those that serve; the interpreter as it was."""

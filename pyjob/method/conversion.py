@@ -19,7 +19,8 @@ from pyjob.method.signature import Parameter
 Converter = Callable[[str], object]
 
 INTEGER = re.compile(r"[+-]?[0-9]{1,1000}\Z")
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+# Possessive: a long text that is no number must not be tried at each of its digits.
+NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?\Z")
 TRUTH = types.MappingProxyType({"true": True, "1": True, "false": False, "0": False})
 
 
@@ -71,6 +72,11 @@ def _by_check(check: Check | None) -> Converter:
         return value
 
     return convert
+
+
+def json_or_text(text: str) -> object:
+    """What is done where nothing is known of the parameter."""
+    return _by_check(None)(text)
 
 
 def _refuse(constant: str) -> typing.NoReturn:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pyjob.method.annotations import is_open_enum, plain_type
-from pyjob.method.signature import NOTHING, Parameter, Signature
+from pyjob.method.signature import NOTHING, Parameter
 
 JsonSchema = dict[str, Any]
 
@@ -54,10 +54,6 @@ class SchemaBuilder:
     def __init__(self) -> None:
         self.components: dict[str, JsonSchema] = {}
         self._names: dict[object, str] = {}
-
-    def payload(self, signature: Signature, described: Mapping[str, str]) -> JsonSchema:
-        """The object of all named arguments; ``described`` maps names to descriptions."""
-        return self.arguments(signature.parameters, described, is_open=signature.open)
 
     def arguments(
         self, parameters: Iterable[Parameter], described: Mapping[str, str], *, is_open: bool

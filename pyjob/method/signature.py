@@ -7,6 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from pyjob.method.annotations import Check, compile_check, first_problems, optio
 
 NOTHING = inspect.Parameter.empty
 LONGEST_DEFAULT = 1000
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,12 @@ class Signature:
         missing = [p.name for p in self.parameters if p.required and p.name not in names]
         if missing:
             problems.append(_naming("missing", missing))
-        unexpected = names & self._reserved if self.open else names - self._names
-        if unexpected:
-            problems.append(_naming("unexpected", sorted(map(str, unexpected))))
+        unwanted = self._reserved if self.open else None
+        # In the order in which they came, and no more than are told: there may be millions.
+        unexpected = (n for n in names if (n in unwanted if unwanted is not None else n not in self._names))
+        told = [str(name) for name in islice(unexpected, MOST_NAMED)]
+        if told:
+            problems.append(_naming("unexpected", sorted(told)))
         if problems:
             expected = ", ".join(p.name if p.required else f"{p.name} (optional)" for p in self.parameters)
             problems.append(f"expected: {expected or 'none'}")
@@ -242,4 +247,4 @@ def _bound_names(method: Callable[..., object]) -> frozenset[str]:
 
 def _naming(fault: str, names: list[str]) -> str:
     plural = "s" if len(names) > 1 else ""
-    return f"{fault} argument{plural}: {', '.join(name[:60] for name in names[:20])}"
+    return f"{fault} argument{plural}: {', '.join(name[:60] for name in names[:MOST_NAMED])}"

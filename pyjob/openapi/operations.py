@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pyjob.job.endpoints import Endpoint
@@ -57,21 +57,23 @@ def _parameters(endpoint: Endpoint, builder: SchemaBuilder) -> Iterator[Document
 def _parameter(
     parameter: Parameter | None, name: str, place: str, endpoint: Endpoint, builder: SchemaBuilder
 ) -> Document:
-    schema = {"type": "string"} if parameter is None else builder.parameter(parameter)
     described: Document = {
         "name": name,
         "in": place,
         "required": place == "path" or (parameter is not None and parameter.required),
-        "schema": schema,
     }
     text = endpoint.docstring.parameters.get(name)
     if text:
         described["description"] = text
-    examples = {
-        label: {"value": sample[name]} for label, sample in endpoint.samples.items() if name in sample
-    }
-    if examples:
-        described["examples"] = examples
+    values = {label: sample[name] for label, sample in endpoint.samples.items() if name in sample}
+    media: Document = {"schema": {"type": "string"} if parameter is None else builder.parameter(parameter)}
+    if values:
+        media["examples"] = {label: {"value": value} for label, value in values.items()}
+    compound = _may_be(("array", "object"), media["schema"], builder)
+    if compound or any(isinstance(value, (dict, list)) for value in values.values()):
+        described["content"] = {JSON: media}  # its text is JSON: not repeated, not separated by commas
+    else:
+        described.update(media)
     return described
 
 
@@ -87,7 +89,8 @@ def _body(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
     schema = builder.arguments(inside, described, is_open=endpoint.signature.open)
     if endpoint.body_name is not None and len(inside) == 1 and not endpoint.signature.open:
         value = builder.parameter(inside[0])
-        if not _may_be_object(value):
+        # An object would be read as named arguments.
+        if not _may_be(("object",), value, builder, unknown="object"):
             schema = value
             samples = {k: s[endpoint.body_name] for k, s in samples.items() if endpoint.body_name in s}
     content: Document = {"schema": schema}
@@ -96,14 +99,19 @@ def _body(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
     return {"required": any(p.required for p in inside), "content": {JSON: content}}
 
 
-def _may_be_object(schema: Document) -> bool:
-    """Whether a body by this schema could be read as named arguments instead."""
+def _may_be(wanted: Iterable[str], schema: Document, builder: SchemaBuilder, unknown: str = "") -> bool:
+    """Whether what fits ``schema`` may be of a JSON type that is ``wanted``.
+
+    ``unknown`` is the type where the schema says nothing of it.
+    """
+    if "$ref" in schema:
+        schema = builder.components.get(schema["$ref"].rpartition("/")[2], {}) or {"type": "object"}
     if "enum" in schema:
         return False
     if "anyOf" in schema:
-        return any(map(_may_be_object, schema["anyOf"]))
-    kinds = schema.get("type", "object")
-    return "object" in (kinds if isinstance(kinds, list) else [kinds])
+        return any(_may_be(wanted, one, builder, unknown) for one in schema["anyOf"])
+    kinds = schema.get("type", unknown)
+    return not set(wanted).isdisjoint(kinds if isinstance(kinds, list) else [kinds])
 
 
 def _success(endpoint: Endpoint, builder: SchemaBuilder) -> Document:

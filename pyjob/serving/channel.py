@@ -10,10 +10,12 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.utilities import Error
 
+from pyjob.dispatcher import Lane
 from pyjob.errors import one_line
 from pyjob.gate.door import Parked
 from pyjob.serving.seat import Seat
@@ -71,6 +73,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = Request
     logger = OneLine(logging.getLogger("waitress"), {})
     request: Any
+    lane: Lane = "calls"
     # Whether a request has come before the one before it was answered.
     _pipelines = False
     # How much may be sent before the loop looks at the others.
@@ -102,6 +105,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def service(self) -> None:
         """Serve the first request, or the rest of one that was parked."""
         waiting = self.seat.waiting
+        if waiting is None and self._asks_without_reading():
+            self._answer_no_more()
+            return
         self._answering = False
         try:
             super().service()
@@ -115,6 +121,27 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             if waiting is not None:
                 self.seat.settle(waiting)
         self.waiting_since = time.monotonic()
+
+    def _asks_without_reading(self) -> bool:
+        """Whether much of earlier answers has not been fetched, or of a file: each keeps a descriptor.
+
+        Who asks on then, loses the connection: a thread would wait for it to be read.
+        """
+        if not self.total_outbufs_len:
+            return False
+        with self.outbuf_lock:
+            return self.total_outbufs_len > self.adj.outbuf_high_watermark // 2 or any(
+                isinstance(buffer, ReadOnlyFileBasedBuffer) and len(buffer) > 0 for buffer in self.outbufs
+            )
+
+    def _answer_no_more(self) -> None:
+        """Close once what has been answered is sent; a caller may ask the rest again (RFC 9112, 9.3.2)."""
+        with self.requests_lock:
+            self.close_when_flushed = True
+            for request in self.requests:
+                request.close()
+            self.requests: list[Any] = []
+        self.server.pull_trigger()
 
     def write_soon(self, data: Any) -> int:
         """Send bytes of an answer."""

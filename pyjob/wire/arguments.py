@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from pyjob.errors import PayloadError
 from pyjob.job.endpoints import Endpoint
-from pyjob.method.conversion import converter_of
+from pyjob.method.conversion import converter_of, json_or_text
 from pyjob.wire.payload import not_an_object, read_payload, read_value
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class _Reader:
         for name, text in self._texts(environ):
             if name in arguments:
                 raise _repeated([name])
-            convert = self._converters.get(name)
-            arguments[name] = text if convert is None else convert(text)
+            arguments[name] = self._converters.get(name, json_or_text)(text)
         body = read_value(environ, most)
         if not isinstance(body, dict):
             body = self._as_member(body, arguments)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from werkzeug.http import http_date, parse_date, parse_etags, parse_range_header
 from werkzeug.wsgi import wrap_file
@@ -26,14 +26,24 @@ if TYPE_CHECKING:
 NO_CACHE = (("Cache-Control", "no-cache"),)
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
-FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+# Links have been followed and judged before: one that has come since is not followed.
+FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | os.O_NOFOLLOW
 # The most that is read at once. waitress asks for as much as the socket's buffer may hold, megabytes, sends a
 # part of it, and asks for the rest again.
 BLOCK = 128 * 1024
+# What is no longer is read at once, and keeps no descriptor until somebody has fetched it.
+LARGEST_AT_ONCE = 64 * 1024
 # werkzeug's versions differ about "the last 0 bytes", which no file has.
 NOTHING_AT_THE_END = re.compile(r"\s*bytes\s*=\s*-0+\s*", re.IGNORECASE)
 
 logger = logging.getLogger(__name__)
+
+
+class OpenFile(Protocol):
+    """What is asked of the file itself."""
+
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
 
 
 class FileSection:
@@ -42,7 +52,7 @@ class FileSection:
     There is no `fileno`, so that no server sends the file past its end or from its beginning.
     """
 
-    def __init__(self, file: io.FileIO, path: Path, part: range) -> None:
+    def __init__(self, file: OpenFile, path: Path, part: range) -> None:
         self._file = file
         self._path = path
         self._part = part
@@ -158,7 +168,7 @@ def file_response(
     content_type: str,
     headers: Iterable[tuple[str, str]] = NO_CACHE,
 ) -> Response | FileResponse:
-    """The answer to GET or HEAD for the file at ``path``; the path itself is not judged here.
+    """The answer to GET or HEAD for the file at ``path``, which is no link; it is not judged here.
 
     Raises OSError where there is no regular file that can be read, and ValueError where there can be none.
     """
@@ -202,6 +212,8 @@ def _answer(
     status = status_line(200 if part is None else 206)
     if environ["REQUEST_METHOD"] == "HEAD":
         return Response(status, fields, b"")
+    if section.length <= LARGEST_AT_ONCE:
+        return Response(status, fields, b"".join(iter(section.read, b"")))
     return FileResponse(status, fields, section)
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextvars import copy_context
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import Context, copy_context
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from waitress.buffers import ReadOnlyFileBasedBuffer
+
+from pyjob.wire.file import FileSection
 from pyjob.wire.stream import StreamedResponse
 
 if TYPE_CHECKING:
@@ -20,12 +26,13 @@ class Page:
     """One request to ``application``, itself a WSGI application, to be called once.
 
     Until the first piece of the body has come, nothing is passed on to the server, so that an exception can
-    still be answered; ``has_begun`` tells when that is over. ``ended`` is called once, by `end` or at the
-    end of the body.
+    still be answered; ``has_begun`` tells when that is over. ``asked`` names the request in the log.
+    ``ended`` is called once, by `end` or at the end of the body.
     """
 
-    def __init__(self, application: WSGIApplication, ended: Callable[[], None]) -> None:
+    def __init__(self, application: WSGIApplication, asked: str, ended: Callable[[], None]) -> None:
         self._application = application
+        self._asked = asked
         self._ended: Callable[[], None] | None = ended
         self._status = ""
         self._headers: list[tuple[str, str]] = []
@@ -37,19 +44,23 @@ class Page:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self._start_response = start_response
         self._has_body = environ["REQUEST_METHOD"] != "HEAD"
-        body = self._application(environ, self._start)
-        wrapper = environ.get("wsgi.file_wrapper")
-        is_file = isinstance(wrapper, type) and isinstance(body, wrapper)
-        if is_file and self._status and not self.has_begun:
-            # The server sends a file in its own way, and need not keep a thread for that.
+        # One for the whole answer: what the application sets at its beginning, it may take back at its end.
+        context = copy_context()
+        body: Any = context.run(self._application, environ, self._start)
+        file = _file_of(body)
+        if file is not None and self._status and not self.has_begun:
+            # waitress sends it from its loop, and need not keep a thread for that.
             try:
                 self._begin()
             except BaseException:
                 _close(body)
                 raise
             self.end()
-            return body
-        return self._stream(body, environ)
+            sent: Iterable[bytes] = ReadOnlyFileBasedBuffer(file, body.block_size)
+            return sent
+        if isinstance(body, (list, tuple)) and self._status and not self.has_begun:
+            return self._whole(body)
+        return self._stream(body, environ, context)
 
     def end(self) -> None:
         """It is over, also where it has failed."""
@@ -57,17 +68,32 @@ class Page:
         if ended is not None:
             ended()
 
-    def _stream(self, body: Iterable[bytes], environ: WSGIEnvironment) -> Iterable[bytes]:
+    def _whole(self, pieces: Sequence[bytes]) -> Iterable[bytes]:
+        """A body that is there already: its length is known, and nothing more is to be done for it."""
+        body = b"".join(pieces)
+        headers = self._headers
+        is_told = any(name.lower() == "content-length" for name, _ in headers)
+        if self._has_body and not is_told and not self._status.startswith(("1", "204", "304")):
+            headers = [*headers, ("Content-Length", str(len(body)))]
+        self.has_begun = True
+        self._start_response(self._status, headers)
+        _close(pieces)
+        self.end()
+        return [body]
+
+    def _stream(self, body: Iterable[bytes], environ: WSGIEnvironment, context: Context) -> Iterable[bytes]:
         try:
             pieces = iter(body)
-            first = next(filter(None, pieces), b"")
+            first = context.run(next, filter(None, pieces), b"")
             if not self._status:
                 raise RuntimeError("the application has not called start_response")
+            if not isinstance(first, bytes):
+                raise TypeError(f"the application gave a body of {type(first).__name__}, not of bytes")
         except BaseException:
-            _close(body)
+            context.run(_close, body)
             raise
         whole = _Body(body, chain((first,), pieces))
-        stream = StreamedResponse(self._status, self._headers, whole, copy_context())
+        stream = StreamedResponse(self._status, self._headers, whole, context)
         stream.ended = self._tell_end
         if self.has_begun:  # by write()
             return stream
@@ -96,7 +122,7 @@ class Page:
     def _tell_end(self, error: BaseException | None) -> None:
         self.end()
         if error is not None:
-            logger.error("the web view broke off an answer that had begun", exc_info=error)
+            logger.error("the web view broke off its answer to %s", self._asked, exc_info=error)
 
 
 class _Body:
@@ -111,6 +137,23 @@ class _Body:
 
     def close(self) -> None:
         _close(self._body)
+
+
+def _file_of(body: Any) -> FileSection | None:
+    """What is left of a regular file that the application handed to waitress's wrapper.
+
+    Nothing else goes to waitress's loop: reading what is slow would hold it up, as would the end of a file
+    that has become shorter.
+    """
+    if not isinstance(body, ReadOnlyFileBasedBuffer):
+        return None
+    try:
+        state = os.fstat(body.file.fileno())
+        at = body.file.tell()
+    except (AttributeError, OSError, ValueError):
+        return None
+    name = Path(str(getattr(body.file, "name", "a file of the web view")))
+    return FileSection(body.file, name, range(at, state.st_size)) if stat.S_ISREG(state.st_mode) else None
 
 
 def _close(body: Iterable[bytes]) -> None:

@@ -52,7 +52,7 @@ def read_body(environ: WSGIEnvironment, most: int) -> bytes:
         raise PayloadError("Content-Length is not a number")
     announced = int(length.lstrip("0")[:20] or "0")
     if announced > most:
-        raise _too_long(most)
+        raise too_long(most)
     try:
         body: bytes = environ["wsgi.input"].read(announced)
     except OSError as error:
@@ -68,11 +68,12 @@ def _read_unannounced(environ: WSGIEnvironment, most: int) -> bytes:
         raise PayloadError("this server reads no chunked bodies: send a Content-Length", status=411)
     body = get_input_stream(environ).read(most + 1)
     if len(body) > most:
-        raise _too_long(most)
+        raise too_long(most)
     return body
 
 
-def _too_long(most: int) -> PayloadError:
+def too_long(most: int) -> PayloadError:
+    """What is said of a body of more than ``most`` bytes."""
     return PayloadError(f"the body is longer than {most} bytes, the max_body_size of this job", status=413)
 
 

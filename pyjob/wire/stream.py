@@ -58,6 +58,10 @@ class StreamedResponse:
             close = getattr(self._body, "close", None)
             if close is not None:
                 self._context.run(close)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise RuntimeError(f"closing the stream ended by {type(error).__name__}") from error
         finally:
             self._end(None)
 

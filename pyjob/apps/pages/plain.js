@@ -235,7 +235,7 @@ function readOperation(schemas, path, method, node) {
   const content = record(schemas.resolve(node.requestBody).content);
   const type = Object.keys(content).find((name) => /\bjson\b/.test(name));
   const summary = words(node.summary);
-  const fields = list(node.parameters).map((parameter) => schemas.resolve(parameter));
+  const fields = list(node.parameters).map((parameter) => readField(schemas.resolve(parameter)));
   const responses = Object.entries(record(node.responses));
   return {
     id: `op-${(words(node.operationId) || method + path).replace(/[^\w-]+/g, "-")}`,
@@ -249,6 +249,13 @@ function readOperation(schemas, path, method, node) {
     otherTypes: type ? [] : Object.keys(content),
     responses: responses.map(([status, answer]) => [status, schemas.resolve(answer)]),
   };
+}
+
+/** A field of path or query; one whose text is JSON has schema and examples a level deeper. */
+function readField(parameter) {
+  const { schema, examples } = { ...parameter, ...record(record(parameter.content)["application/json"]) };
+  const [sample] = Object.values(record(examples)).map((each) => record(each).value);
+  return { ...parameter, schema, sample };
 }
 
 function readPayload(schemas, type, { schema, example, examples }) {
@@ -406,7 +413,9 @@ class RequestForm {
       return el("select", attributes, choices.map((value) => el("option", { value }, value)));
     }
     const placeholder = schema.default === undefined ? null : String(schema.default);
-    return el("input", { ...attributes, type: "text", placeholder, spellcheck: "false" });
+    const { sample } = field;
+    const value = sample === undefined || typeof sample === "string" ? sample ?? null : JSON.stringify(sample);
+    return el("input", { ...attributes, type: "text", placeholder, value, spellcheck: "false" });
   }
 
   labelled({ field, input }) {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-# How long shut-down may take when the interpreter ends.
+# How long shut-down may take where nobody says.
 LAST_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class AsgiApplication:
         if failure is None:
             if begins:
                 # Most servers end without a word to their applications.
-                atexit.register(self.close, LAST_SECONDS)
+                atexit.register(self.close)
             return
         with process.lock:
             if process.attempt is attempt:
@@ -120,7 +120,7 @@ class AsgiApplication:
         message, cause = failure
         raise PyjobError(f"the web application did not start: {message}") from cause
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float = LAST_SECONDS) -> None:
         """Run its shut-down, if it was started in this process, within ``timeout`` seconds. Never raises.
 
         What the application still does for past requests has half of the time, and is cancelled then.
