@@ -105,7 +105,7 @@ def test_a_file_of_swagger_ui_that_vanished_is_said_to_be_gone(
 
     answer = client.get(script)
     assert answer.status_code == 404
-    assert "swagger-ui-bundle.js was there when the job started" in answer.json["error"]
+    assert "swagger-ui-bundle.js has gone since the job started" in answer.json["error"]
 
 
 @pytest.mark.parametrize("name", ["swagger-ui-4.15.5", "swagger-ui-5.30.2", "swagger-ui"])

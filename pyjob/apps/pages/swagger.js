@@ -9,13 +9,35 @@ function followScheme() {
   document.documentElement.classList.toggle("dark-mode", dark.matches);
 }
 
+const mapValues = (node, change) => (
+  Object.fromEntries(Object.entries(record(node)).map(([name, value]) => [name, change(value)])));
+const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+
+/** A field of path or query as Swagger UI fills it in: it prefers defaults to samples, and cannot write JSON. */
+function readParameter(parameter) {
+  const media = record(record(parameter.content)["application/json"]);
+  const { content, ...field } = parameter;
+  if (content) {
+    const examples = mapValues(media.examples, ({ value }) => ({ value: asText(value) }));
+    const description = [words(field.description), `As JSON: ${words(media.schema?.type) || "any value"}.`];
+    return { ...field, description: description.join(" ").trim(), schema: { type: "string" }, examples };
+  }
+  const { default: standard, ...schema } = record(field.schema);
+  return Object.keys(record(field.examples)).length ? { ...field, schema } : field;
+}
+
+function readOperation(operation) {
+  return { ...operation, parameters: list(operation.parameters).map(readParameter) };
+}
+
 /** The document as Swagger UI gets it: less what our header says, and calling the server where the page is. */
 function readDocument(root) {
   const info = record(root.info);
   const { summary, ...rest } = info;
   const here = new URL(".", document.baseURI).href.replace(/\/$/, "");
   const description = remainder(words(info.description), words(summary));
-  return { ...root, info: { ...rest, description }, servers: [{ url: here }] };
+  const paths = mapValues(root.paths, (methods) => mapValues(methods, readOperation));
+  return { ...root, paths, info: { ...rest, description }, servers: [{ url: here }] };
 }
 
 /** The tracing id that the server told, or else the one that was sent. */
