@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +162,16 @@ def release(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
     except OSError:  # nobody waits there
         return
+
+
+async def released(path: Path, callers: Iterable[Caller]) -> list[Answer]:
+    """The answers of ``callers`` that wait at the pipe; it is opened again for who has not come to it yet."""
+    answers = [asyncio.create_task(caller.answer()) for caller in callers]
+    pending: set[asyncio.Task[Answer]] = set(answers)
+    while pending:
+        release(path)
+        _, pending = await asyncio.wait(pending, timeout=0.01)
+    return [answer.result() for answer in answers]
 
 
 async def hold(server: Server, path: Path, **arguments: Any) -> Caller:
