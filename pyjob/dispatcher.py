@@ -28,7 +28,7 @@ HOSTILE = re.compile(r"//|/\.{1,2}(?:/|\Z)|\\|\x00")
 NAME_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 LONGEST_COMPARED = 100
 # Of a room that answers every method.
-ANY = "*"
+ANY = "any method"
 
 Methods = Mapping[str, "WSGIApplication"]
 Routes = Mapping[str, Methods]
@@ -165,7 +165,7 @@ class Dispatcher:
         if not mounted.isascii():
             mounted = mounted.encode("latin-1").decode("utf-8", "replace")
         prefix = self._prefix
-        if not prefix or mounted == prefix or mounted.startswith(f"{prefix}/"):
+        if not prefix or mounted.endswith(prefix) or mounted.startswith(f"{prefix}/"):
             return mounted
         return f"{prefix}{mounted}"
 

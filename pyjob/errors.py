@@ -8,6 +8,7 @@ PyjobError
 ├── ResultError         what the job returned cannot be sent
 └── JobError            an answer with an HTTP status; jobs raise it too
     ├── PayloadError    the caller's payload is wrong
+    │   └── BodyError   its body did not come as it was announced
     └── BusyError       a valid call is not run: the line is full, the service is going down, ...
 """
 
@@ -81,6 +82,10 @@ class PayloadError(JobError):
 
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(status, message)
+
+
+class BodyError(PayloadError):
+    """The body of a request ends before its time, or has no end that the server knows."""
 
 
 class BusyError(JobError):

@@ -129,6 +129,11 @@ def test_of_the_threads_of_gunicorn_pages_that_hang_leave_some_for_calls_and_bot
         for quick in ("/live", "/metrics", "/docs", "/manifest", "/webview/static/style.css"):
             assert (await get(port, quick)).status == 200
 
+    async def all_go(held: list[Caller], path: Path) -> None:
+        assert {answer.status for answer in await released(path, held)} == {200}
+        for caller in held:
+            caller.hang_up()
+
     async def scenario(port: int, path: Path) -> None:
         held: list[Caller] = [await asking(port, f"/webview/?hold={path}")]
         await until_pages(port, "running", 1)
@@ -138,10 +143,13 @@ def test_of_the_threads_of_gunicorn_pages_that_hang_leave_some_for_calls_and_bot
         await until(port, lambda found: found["pyjob_calls_running"] == 2)
         await no_page_but_what_is_short(port)
         assert (await call(port)).status == 503
-        assert [answer.status for answer in await released(path, held)] == [200] * 3
-        for caller in held:
-            caller.hang_up()
-        await until_pages(port, "running", 0)
+        await all_go(held, path)
+        await until(port, lambda found: found["pyjob_calls_running"] == found["pages_running"] == 0)
+        held = [await calling(port, hold=str(path)) for _ in range(3)]
+        await until(port, lambda found: found["pyjob_calls_running"] == 3)
+        await no_page_but_what_is_short(port)
+        await all_go(held, path)
+        await until(port, lambda found: found["pyjob_calls_running"] == 0)
         assert (await get(port, "/webview/")).status == 200
 
     (tmp_path / "served.py").write_text(FACTORY)

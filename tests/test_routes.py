@@ -113,6 +113,12 @@ def test_a_mount_below_the_prefix_is_not_doubled(client_of: ClientOf) -> None:
     assert answer.headers["Location"] == "/mounted/inner/docs"
 
 
+def test_a_mount_that_ends_with_the_prefix_is_not_doubled(client_of: ClientOf) -> None:
+    overrides = {"SCRIPT_NAME": "/outer/p", "PATH_INFO": "/"}
+    answer = client_of(Adder, prefix="/p").get("/", environ_overrides=overrides)
+    assert answer.headers["Location"] == "/outer/p/docs"
+
+
 def test_a_mount_at_the_prefix_is_not_doubled(client_of: ClientOf) -> None:
     client = client_of(Adder, prefix="/mounted")
     assert client.get("/").headers["Location"] == "/mounted/docs"

@@ -247,6 +247,47 @@ def test_a_body_beyond_the_jobs_limit_is_413_and_does_not_reach_the_application(
     assert "longer than 10 bytes" in answer.json["error"]
 
 
+@pytest.mark.parametrize(("size", "status"), [(10, 200), (11, 413)])
+def test_a_body_of_unknown_length_is_413_once_too_much_of_it_is_read(
+    client_of: ClientOf, size: int, status: int
+) -> None:
+    def page(environ: Any, start_response: Any) -> Any:
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", HTML)
+        return [body]
+
+    client = client_of(Viewed(page), manifest={"jobtype_extra": {"max_body_size": 10}})
+    body = io.BytesIO(b"x" * size)
+    overrides = {"wsgi.input_terminated": True, "CONTENT_LENGTH": "", "wsgi.input": body}
+    answer = client.post("/webview/x", environ_overrides=overrides)
+    assert answer.status_code == status
+
+
+def test_what_a_page_gets_wrong_in_a_call_of_its_own_is_not_its_callers_mistake(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    def page(environ: Any, start_response: Any) -> Any:
+        return client.application.call("/perform", {"bogus": 1})
+
+    client = client_of(Viewed(page))
+    answer = client.get("/webview/")
+    assert (answer.status_code, answer.json["type"]) == (500, "PayloadError")
+    assert "unexpected argument: bogus" in caplog.text
+
+
+@pytest.mark.parametrize(("threads", "warnings"), [(None, 1), (4, 0)])
+def test_a_server_whose_threads_nobody_has_counted_is_told_of_once(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture, threads: int | None, warnings: int
+) -> None:
+    client = client_of(Viewed(echo), threads=threads)
+    for _ in range(2):
+        client.get("/webview/", environ_overrides={"wsgi.multithread": True})
+    told = [
+        record for record in caplog.records if "pages of the web view hold threads" in record.getMessage()
+    ]
+    assert len(told) == warnings
+
+
 def test_a_closed_application_makes_no_more_pages(client_of: ClientOf) -> None:
     client = client_of(Viewed(echo))
     assert client.application.close(0)

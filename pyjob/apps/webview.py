@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import LimitedStream
 
 from pyjob.context import JobContext
 from pyjob.dispatcher import PATH, REST, Lane, redirect_to_slash, without_body
-from pyjob.errors import JobError, one_line
+from pyjob.errors import BodyError, JobError, one_line
 from pyjob.gate.admission import Admission, Call
 from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
@@ -80,8 +81,8 @@ class WebviewRoom:
                 return page(inner, start_response)
         except BaseException as error:  # sys.exit() in a page must not end the server
             page.end()
-            if isinstance(error, JobError) and not page.has_begun:  # such as a body that broke off
-                return failure_of(error).answer()(environ, start_response)
+            if isinstance(error, (BodyError, RequestEntityTooLarge)) and not page.has_begun:
+                return failure_of(error).answer()(environ, start_response)  # of the caller's making
             logger.exception("the web view failed at %s", asked)
             if page.has_begun:
                 if isinstance(error, Exception):

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pyjob.errors import PayloadError
+from pyjob.errors import BodyError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -22,7 +22,7 @@ def readable(environ: WSGIEnvironment) -> WSGIEnvironment:
     copy = {**environ, "wsgi.input": _Body(environ, is_announced=is_announced)}
     if environ.get("HTTP_TRANSFER_ENCODING") and not is_announced:
         if not environ.get("wsgi.input_terminated"):
-            raise PayloadError("this server reads no chunked bodies: send a Content-Length", status=411)
+            raise BodyError("this server reads no chunked bodies: send a Content-Length", status=411)
         copy["CONTENT_LENGTH"] = ENDLESS
     for name in ("SCRIPT_NAME", "PATH_INFO"):
         path = environ.get(name, "")
@@ -49,7 +49,7 @@ class _Body:
         try:
             body: bytes = self._input.read(size)
         except OSError as error:
-            raise PayloadError("the connection ended before the body was complete") from error
+            raise BodyError("the connection ended before the body was complete") from error
         if not body and self._is_announced:
-            raise PayloadError("the body ended before its announced length")
+            raise BodyError("the body ended before its announced length")
         return body
