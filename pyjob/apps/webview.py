@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wsgi import LimitedStream
 
 from pyjob.context import JobContext
 from pyjob.dispatcher import PATH, REST, Lane, redirect_to_slash, without_body
@@ -17,7 +17,7 @@ from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
 from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page
-from pyjob.wire.payload import too_long
+from pyjob.wire.payload import BoundedBody, too_long
 from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ class WebviewRoom:
             )
         if not environ.get("CONTENT_LENGTH") and environ.get("wsgi.input_terminated"):
             # Of a length that nobody knows beforehand: who reads too much gets a 413 to pass on.
-            body = LimitedStream(environ["wsgi.input"], self._max_body_size, is_max=True)
-            environ = {**environ, "wsgi.input": body}
+            body = BoundedBody(environ["wsgi.input"], self._max_body_size)
+            environ = {**environ, "wsgi.input": io.BufferedReader(body)}
         inner = {name: value for name, value in environ.items() if not name.startswith("pyjob.")}
         rest = _as_wsgi(environ.get(REST, ""))
         if self._is_relative:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from pyjob.errors import PayloadError
@@ -70,6 +72,30 @@ def _read_unannounced(environ: WSGIEnvironment, most: int) -> bytes:
     if len(body) > most:
         raise too_long(most)
     return body
+
+
+class BoundedBody(io.RawIOBase):
+    """A body of unknown length: reading more than ``most`` bytes of ``stream`` raises a 413 of werkzeug's.
+
+    werkzeug's own LimitedStream cuts it off where somebody reads all at once.
+    """
+
+    def __init__(self, stream: Any, most: int) -> None:
+        self._stream = stream
+        self._left = most
+
+    def readable(self) -> bool:
+        """As files tell."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As files do."""
+        data: bytes = self._stream.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise RequestEntityTooLarge
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def too_long(most: int) -> PayloadError:
