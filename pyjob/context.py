@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -19,15 +20,15 @@ logger = logging.getLogger(__name__)
 class RequestContext:
     """One request: ``headers``, ``method``, ``path``, ``args`` (of the query), ``remote_addr``.
 
-    Everything is read from the WSGI environ when asked for, since most jobs never ask. ``is_call``: whether
-    it holds a slot of the job; a page of its web view does not.
+    Everything is read from the WSGI environ when asked for, since most jobs never ask. ``holds_slot`` tells
+    whether it is a call that runs; a page of the web view is none.
     """
 
-    __slots__ = ("environ", "is_call")
+    __slots__ = ("environ", "holds_slot")
 
-    def __init__(self, environ: WSGIEnvironment, *, is_call: bool = True) -> None:
+    def __init__(self, environ: WSGIEnvironment, holds_slot: Callable[[], bool]) -> None:
         self.environ = environ
-        self.is_call = is_call
+        self.holds_slot = holds_slot
 
     @property
     def headers(self) -> EnvironHeaders:
@@ -66,11 +67,12 @@ class JobContext:
     def is_serving(self) -> bool:
         """Whether the code that asks runs inside a call of this job."""
         request = self.request.get(None)
-        return request is not None and request.is_call
+        # Threads of the job may have kept the context of a call that is over.
+        return request is not None and request.holds_slot()
 
-    def serving(self, environ: WSGIEnvironment, *, is_call: bool) -> Serving:
+    def serving(self, environ: WSGIEnvironment, holds_slot: Callable[[], bool]) -> Serving:
         """A context manager: the request of ``environ`` is the current one, and has a dict of its own."""
-        return Serving(self, RequestContext(environ, is_call=is_call))
+        return Serving(self, RequestContext(environ, holds_slot))
 
     def attach(self, instance: object) -> None:
         """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""
@@ -95,8 +97,6 @@ class Serving:
         self._extra: Token[dict[str, Any]] = self._context.extra.set({})
 
     def __exit__(self, *_: object) -> None:
-        # Threads of a pool keep their context, so it is put back, not left. Those that the job has started
-        # may have kept it, too: to them the call is over.
-        self._served.is_call = False
+        # Threads of a pool keep their context, so it is put back, not left.
         self._context.extra.reset(self._extra)
         self._context.request.reset(self._request)

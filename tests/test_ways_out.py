@@ -195,6 +195,18 @@ def test_a_job_that_calls_itself_does_not_wait_for_its_own_slot(client_of: Clien
     assert app.gate.running == 0
 
 
+def test_a_stream_that_calls_its_job_does_not_wait_for_its_own_slot(client_of: ClientOf) -> None:
+    class Streaming:
+        def perform(self, depth: int = 0) -> Any:
+            inner = (str(app.call("/perform", {"depth": n})) for n in (1, 2))
+            return depth or Response(inner)
+
+    client = client_of(Streaming, manifest=manifest(queue_timeout=30))
+    app = client.application
+    assert client.perform().text == "12"
+    assert app.gate.running == 0
+
+
 def test_calls_are_served_in_order_under_a_server_with_threads(client_of: ClientOf) -> None:
     order = []
 

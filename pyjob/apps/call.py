@@ -155,7 +155,7 @@ class CallRoom:
         self, call: Call, environ: WSGIEnvironment, finish: Callable[[object, WSGIEnvironment], Answer]
     ) -> Answer:
         """Call the job's method, and ``finish`` its result, in the context of the request."""
-        with self._context.serving(environ, is_call=True):
+        with self._context.serving(environ, call.holds_slot):
             result = self._handler(**(call.arguments or {}))
             if type(result) not in PLAIN_TYPES and inspect.isawaitable(result):
                 result = self._wait_for(result)

@@ -77,7 +77,7 @@ class WebviewRoom:
         asked = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
         page = Page(self._application, asked, lambda: call.end(failed=False))
         try:
-            with self._context.serving(inner := self._inner(environ), is_call=False):
+            with self._context.serving(inner := self._inner(environ), _holds_none):
                 return page(inner, start_response)
         except BaseException as error:  # sys.exit() in a page must not end the server
             page.end()
@@ -134,6 +134,11 @@ class WebviewRoom:
         else:
             inner["SCRIPT_NAME"], inner["PATH_INFO"] = script, self._base + rest
         return inner
+
+
+def _holds_none() -> bool:
+    """A page runs in no slot of the job's calls: one that it makes needs its own."""
+    return False
 
 
 def _as_wsgi(text: str) -> str:

@@ -54,7 +54,7 @@ class Call:
     it runs inside another call, in that one's slot.
     """
 
-    __slots__ = ("_gate", "_metrics", "arguments", "arrived", "ticket")
+    __slots__ = ("_gate", "_is_over", "_metrics", "arguments", "arrived", "ticket")
 
     def __init__(
         self, arguments: dict[str, Any] | None, ticket: Ticket | None, gate: Gate, metrics: Numbers
@@ -63,6 +63,7 @@ class Call:
         self.ticket = ticket
         self._gate = gate
         self._metrics = metrics
+        self._is_over = False
         self.arrived = gate.clock() if ticket is None else ticket.arrived
         metrics.start(waits=ticket is not None and ticket.queued)
 
@@ -70,8 +71,13 @@ class Call:
         """Whether the caller has left, as far as the server can tell."""
         return self.ticket is not None and self.ticket.is_gone()
 
+    def holds_slot(self) -> bool:
+        """Whether it runs, in a slot of its own or inside another call."""
+        return not self._is_over and (self.ticket is None or self.ticket.standing is Standing.RUNNING)
+
     def end(self, *, failed: bool) -> None:
         """The last byte has been sent, or will not be."""
+        self._is_over = True
         if self.ticket is not None:
             self._gate.leave(self.ticket)
         self._metrics.finish(self._gate.clock() - self.arrived, failed=failed)
