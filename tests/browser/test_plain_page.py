@@ -23,6 +23,15 @@ sys.exit(main())
 """
 
 
+MOUNTED = """
+import sys
+from pathlib import Path
+sys.modules["swagger_ui_bundle"] = None
+from tests.browser.mounted import main
+main(Path(sys.argv[1]))
+"""
+
+
 @pytest.fixture
 def base() -> Iterator[str]:
     command = [sys.executable, "-c", WITHOUT_SWAGGER_UI, "run", str(EXAMPLE)]
@@ -51,6 +60,17 @@ def test_the_page_shows_the_job_and_sends_its_sample_below_its_own_prefix(
     assert float(body) == 100
     posted = [one["url"] for one in page.assert_all_is_quiet(prefix) if one["method"] == "POST"]
     assert posted == [f"{base}{prefix}/api/v1/perform"]
+
+
+def test_the_page_sends_its_sample_where_the_job_is_mounted(driver: Any) -> None:
+    with started([sys.executable, "-c", MOUNTED, str(EXAMPLE)], cwd=Path(__file__).parents[2]) as server:
+        server.wait_until("/one/ready", 200)
+        page = PlainPage(driver, f"{server.url}/one/docs")
+        page.send()
+        status, body = page.answer()
+        assert (status, float(body)) == ("200 OK", 100)
+        posted = [one["url"] for one in page.assert_all_is_quiet("/one") if one["method"] == "POST"]
+        assert posted == [f"{server.url}/one/api/v1/perform"]
 
 
 def test_nothing_is_blocked_complained_about_or_asked_of_another_host(page: PlainPage) -> None:
