@@ -122,7 +122,7 @@ def test_classes_become_components(client_of: ClientOf) -> None:
         "required": ["tree", "row"],
         "additionalProperties": False,
     }
-    assert schemas["Color"] == {"enum": ["red", "blue"]}
+    assert schemas["Color"] == {"type": "string", "enum": ["red", "blue"]}
     assert schemas["Tree"]["properties"]["children"]["items"] == {"$ref": "#/components/schemas/Tree"}
     assert schemas["Tree"]["required"] == ["name"]
     assert schemas["Row"]["properties"]["x"] == {"type": "number"}

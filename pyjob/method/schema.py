@@ -182,8 +182,12 @@ def plain_schema(annotation: Any) -> JsonSchema | None:
 
 
 def one_of(values: list[Any]) -> JsonSchema:
-    """The schema of a choice of values, as far as JSON can carry them."""
-    return {"enum": values} if all(map(is_plain_json, values)) else {}
+    """The schema of a choice of values, as far as JSON can carry them; with their type, if they have one."""
+    if not all(map(is_plain_json, values)):
+        return {}
+    if values and all(isinstance(value, str) for value in values):
+        return {"type": "string", "enum": values}
+    return {"enum": values}
 
 
 def nullable(schema: JsonSchema) -> JsonSchema:
