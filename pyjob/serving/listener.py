@@ -70,6 +70,11 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
             self._make_room()
             return None
 
+    def pull_trigger(self) -> None:
+        """Wake the loop, unless it has ended: the descriptor of its pipe may be somebody else's by now."""
+        if not self.trigger._closed:
+            super().pull_trigger()
+
     def handle_accept(self) -> None:
         """Accept until nobody stands there."""
         for _ in range(self.adj.backlog):

@@ -28,6 +28,8 @@ DEFAULT_GRACE = 30.0
 # The loop's longest sleep, in seconds: while it serves, and on the way down.
 TURN = 1.0
 LAST_TURNS = 0.02
+# How long threads may take to come back that have nothing left to do; those of calls that hang take longer.
+UNWINDING_SECONDS = 0.2
 
 Loop = dict[int, Any]
 
@@ -67,6 +69,8 @@ def serve_application(
             # Connections first: a thread that waits for one to be read must hear of it.
             for channel in [channel for listener in listeners for channel in listener.channels()]:
                 channel.handle_close()
+            # Then threads: one whose answer has just been sent still wakes the loop, by a pipe.
+            lanes.shutdown(cancel_pending=False, timeout=UNWINDING_SECONDS)
             wasyncore.close_all(loop)
     finally:
         lanes.shutdown(cancel_pending=False, timeout=0)
