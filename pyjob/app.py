@@ -6,13 +6,14 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TextIO, overload
 
 from pyjob.application import Application
 from pyjob.apps.probes import ProbesRoom
 from pyjob.dispatcher import Dispatcher, RouteTable
+from pyjob.environment import Environment, environment_of
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import offers_a_job
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
@@ -47,6 +48,7 @@ def create(
     load: Literal["background", "now"] = "background",
     chdir: Chdir | None = None,
     threads: int | None = None,
+    env: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> Application: ...
 
@@ -61,6 +63,7 @@ def create(
     load: Literal["background", "now"] = "background",
     chdir: Chdir | None = None,
     threads: int | None = None,
+    env: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> Application | Iterable[bytes]:
     """Make the WSGI application of one job (SPEC 9, 10).
@@ -74,10 +77,11 @@ def create(
     ``load``: "now" loads in the foreground and raises what the job raises. ``chdir``: the working
     directory is the job's folder while it loads ("load", the default for a folder), for good (True)
     or never (False, the default for a class). ``threads``: how many the server has; one is kept free for
-    probes where calls that wait hold threads.
+    probes where calls that wait hold threads. ``env``: variables that win over those of the manifest and
+    its secret file.
 
-    Raises `ManifestError` for a faulty manifest, `EntryPointError` for a class that is no job, TypeError
-    and ValueError for options that make no sense.
+    Raises `ManifestError` for a faulty manifest or secret file, `EntryPointError` for a class that is no job,
+    TypeError and ValueError for options that make no sense.
     """
     if start_response is not None:
         return _OWN_APPLICATION(source, start_response)
@@ -91,21 +95,23 @@ def create(
         raise TypeError("manifest: only a class or an instance at hand takes one; a folder has its job.yaml")
     if source is None:
         application = own_application(
-            prefix=prefix, settings=settings, threads=threads, chdir=True if chdir is None else chdir
+            prefix=prefix, settings=settings, threads=threads, chdir=True if chdir is None else chdir, env=env
         )
     elif isinstance(source, (str, os.PathLike)):
         found = find_manifest(Path(source), environ=os.environ, cwd=Path.cwd())
+        environment = environment_of(found, os.environ, cwd=Path.cwd(), given=env)
         application = _application(
             found,
-            _maker(found),
-            Surroundings(chdir="load" if chdir is None else chdir, environment=found.runtime_env),
+            environment,
+            _maker(found, environment),
+            Surroundings("load" if chdir is None else chdir, environment=environment.variables),
             settings=settings,
             prefix=prefix,
             threads=threads,
         )
     else:
         application = _of_class(
-            source, manifest, chdir=chdir or False, settings=settings, prefix=prefix, threads=threads
+            source, manifest, env, chdir=chdir or False, settings=settings, prefix=prefix, threads=threads
         )
     if load == "now":
         application.load()
@@ -116,25 +122,63 @@ def own_application(
     path: Path | None = None,
     *,
     manifest_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    env_file: Path | None = None,
     prefix: str = "",
     settings: Settings | None = None,
     threads: int | None = None,
     log_level: str | None = None,
+    log_to: TextIO | None = None,
     chdir: Chdir = True,
 ) -> Application:
     """The application of a process that is the job's own: of ``path``, or of the current folder.
 
-    Sets up logging; the job's folder becomes the working directory when it loads (SPEC 1.2, 3.1).
-    Raises `ManifestError`.
+    ``overrides`` are single values of the manifest (``FIELD=VALUE``), ``env`` wins over all other variables,
+    ``env_file`` stands in for the manifest's secret file. Sets up logging; the job's folder becomes the
+    working directory when it loads (SPEC 1.2, 3.1). Raises `ManifestError`.
     """
-    found = find_manifest(path, environ=os.environ, cwd=Path.cwd(), manifest=manifest_file)
-    found = with_identity(found, os.environ)
-    identity = {"JOB_NAME": found.name, "JOB_VERSION": found.version}
-    environment = identity | dict(found.runtime_env)
-    set_up_logging(log_level or {**os.environ, **environment}.get("LOG_LEVEL") or "info")
-    surroundings = Surroundings(chdir=chdir, own_process=True, environment=environment)
+    found, environment = configuration_of(path, manifest_file, overrides, env, env_file)
+    level = log_level or {**os.environ, **environment.variables}.get("LOG_LEVEL")
+    set_up_logging(level or "info", log_to, mask=environment.mask)
     return _application(
-        found, _maker(found), surroundings, settings=settings, prefix=prefix, threads=threads, roots=(create,)
+        found,
+        environment,
+        _maker(found, environment),
+        Surroundings(chdir, own_process=True, environment=environment.variables),
+        settings=settings,
+        prefix=prefix,
+        threads=threads,
+        roots=(create,),
+    )
+
+
+def configuration_of(
+    path: Path | None,
+    manifest_file: Path | None,
+    overrides: Sequence[str],
+    env: Mapping[str, str] | None,
+    env_file: Path | None,
+) -> tuple[Manifest, Environment]:
+    """Manifest and environment of the process's own job; changes nothing. Raises `ManifestError`."""
+    cwd, inherited = Path.cwd(), {**os.environ, **(env or {})}
+    found = find_manifest(path, environ=inherited, cwd=cwd, manifest=manifest_file, settings=overrides)
+    found = with_identity(found, inherited)
+    return found, environment_of(found, inherited, cwd=cwd, env_file=env_file, given=env, with_identity=True)
+
+
+def unloadable_application(error: PyjobError, folder: Path, log_level: str | None = None) -> Application:
+    """An application in place of the job in ``folder``: its probes and the log tell of ``error``."""
+    set_up_logging(log_level or os.environ.get("LOG_LEVEL") or "info")
+    for line in str(error).splitlines():
+        logger.error("%s", line)
+
+    def refuse() -> object:
+        raise error
+
+    manifest = with_identity(manifest_of(None, name=folder.name, folder=folder), os.environ)
+    return _application(
+        manifest, Environment(), refuse, Surroundings(False), settings=None, prefix="", threads=None
     )
 
 
@@ -159,6 +203,7 @@ def serve(
 
 def _application(
     manifest: Manifest,
+    environment: Environment,
     maker: Callable[[], object],
     surroundings: Surroundings,
     *,
@@ -173,20 +218,22 @@ def _application(
         surroundings=surroundings,
         settings=settings or Settings(),
         # The job's variables are in force only once it loads, but the deployment is told of before.
-        deployment=Deployment.from_environment({**os.environ, **surroundings.environment}),
+        deployment=Deployment.from_environment({**os.environ, **environment.variables}),
+        environment=environment,
         meet_server=lambda application, environ: meet(application, environ, application, *roots),
         threads=threads,
         prefix=prefix,
     )
 
 
-def _maker(manifest: Manifest) -> Callable[[], object]:
-    return lambda: make_instance(load_entry_class(manifest))
+def _maker(manifest: Manifest, environment: Environment) -> Callable[[], object]:
+    return lambda: make_instance(load_entry_class(manifest, environment.variables))
 
 
 def _of_class(
     source: Any,
     document: Mapping[str, object] | None,
+    env: Mapping[str, str] | None,
     *,
     chdir: Chdir,
     settings: Settings | None,
@@ -201,9 +248,16 @@ def _of_class(
         )
     cls = source if isinstance(source, type) else type(source)
     manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
-    surroundings = Surroundings(chdir=chdir, environment=manifest.runtime_env)
-    maker = (lambda: make_instance(source)) if isinstance(source, type) else (lambda: source)
-    return _application(manifest, maker, surroundings, settings=settings, prefix=prefix, threads=threads)
+    environment = environment_of(manifest, os.environ, cwd=Path.cwd(), given=env)
+    return _application(
+        manifest,
+        environment,
+        (lambda: make_instance(source)) if isinstance(source, type) else (lambda: source),
+        Surroundings(chdir, environment=environment.variables),
+        settings=settings,
+        prefix=prefix,
+        threads=threads,
+    )
 
 
 def _folder_of(cls: type) -> Path:

@@ -3,6 +3,7 @@
 PyjobError
 ├── ManifestError       the manifest has problems; holds all of them
 ├── EntryPointError     the entry file or its class breaks a rule of the job's contract
+├── SampleError         a sample payload of the job does not work
 ├── ConflictError       two jobs, or a job and its host, cannot live in one process
 ├── AddressError        the server cannot listen where it is told to
 ├── ResultError         what the job returned cannot be sent
@@ -28,15 +29,42 @@ class PyjobError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault of a manifest: where it is, what was expected, what was found."""
+    """One fault of a manifest or an env file: where it is, what was expected, what was found.
+
+    ``line`` (from 1) and ``source`` say where it was written, as far as that is known; ``source`` is empty
+    for the document that the error is of, and names another where it is in a base manifest or an option.
+    """
 
     path: str
     expected: str
     found: str
+    line: int | None = None
+    source: str = ""
 
     def __str__(self) -> str:
         place = f"{self.path}: " if self.path else ""
         return f"{place}expected {self.expected}, found {self.found}"
+
+    def told_of(self, source: str) -> str:
+        """The problem with its file and line: ``job.yaml:3: name: expected ..., found ...``."""
+        return f"{located(self.source or source, self.line)}: {self}"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something about a manifest or an env file that its author should hear, but that stops nothing."""
+
+    source: str
+    text: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{located(self.source, self.line)}: {self.text}"
+
+
+def located(source: str, line: int | None) -> str:
+    """A place in a file: ``job.yaml:3``, or the file alone."""
+    return source if line is None else f"{source}:{line}"
 
 
 class ManifestError(PyjobError):
@@ -45,11 +73,15 @@ class ManifestError(PyjobError):
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{source}: {problem}" for problem in self.problems))
+        super().__init__("\n".join(one.told_of(source) for one in self.problems))
 
 
 class EntryPointError(PyjobError):
     """The entry file or its class breaks a rule (SPEC 1.1); the message names file, class and method."""
+
+
+class SampleError(PyjobError):
+    """Sample payloads of the job are not answered as they should be; the message names each."""
 
 
 class ConflictError(PyjobError):

@@ -15,6 +15,7 @@ from pyjob.apps.probes import ProbesRoom
 from pyjob.apps.static import FileRoom, FolderRoom
 from pyjob.apps.webview import WebviewRoom
 from pyjob.dispatcher import ANY, PREFIX, Methods, Routes, RouteTable, quoted, quoted_page, redirect
+from pyjob.environment.mask import Mask
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.job import Job, secret_files
 from pyjob.manifest import Manifest
@@ -28,12 +29,19 @@ if TYPE_CHECKING:
 
 
 def job_routes(
-    job: Job, calls: Sequence[tuple[Endpoint, CallRoom]], webview: WebviewRoom | None, manifest: Manifest
+    job: Job,
+    calls: Sequence[tuple[Endpoint, CallRoom]],
+    webview: WebviewRoom | None,
+    manifest: Manifest,
+    mask: Mask,
 ) -> RouteTable:
-    """What ``job`` offers, its methods by ``calls``; built-in routes shadow short forms."""
+    """What ``job`` offers, its methods by ``calls``; built-in routes shadow short forms.
+
+    Defaults, samples and docstrings are told with secret values masked.
+    """
     table = RouteTable()
     for start in ("", CALLS):
-        _add_calls(table, start, calls)
+        _add_calls(table, start, calls, mask)
         _add_files(table, start, job, manifest)
         if webview is not None:
             table.at_and_below(f"{start}/webview", {ANY: webview})
@@ -41,7 +49,7 @@ def job_routes(
     may_be_full = None not in (extra.max_concurrency, extra.max_concurrency_queue)
     document = openapi_document(job, name=manifest.name, version=manifest.version, may_be_full=may_be_full)
     table.at("/", {"GET": _home(extra.home_page)})
-    table.at("/openapi.json", {"GET": OpenApiRoom(document)})
+    table.at("/openapi.json", {"GET": OpenApiRoom(mask.inside(document))})
     table.at_all(docs_routes(has_webview=webview is not None))
     return table
 
@@ -59,13 +67,13 @@ def waiting_routes(headers: Iterable[tuple[str, str]] = ()) -> RouteTable:
     return table
 
 
-def _add_calls(table: RouteTable, start: str, calls: Sequence[tuple[Endpoint, CallRoom]]) -> None:
+def _add_calls(table: RouteTable, start: str, calls: Sequence[tuple[Endpoint, CallRoom]], mask: Mask) -> None:
     for endpoint, room in calls:
         methods: Methods = {endpoint.method: room}
         add = table.at_template if endpoint.path_names else table.at
         add(f"{start}{endpoint.path}", methods)
         if endpoint.path == "/perform" and endpoint.method == "POST":
-            parameters = json_response(200, _parameters(endpoint.signature))
+            parameters = json_response(200, mask.inside(_parameters(endpoint.signature)))
             table.at(f"{start}/parameters", {"GET": parameters})
 
 

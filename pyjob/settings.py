@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """``access_log``: whether each call gets a line in the log."""
+    """``access_log``: whether each call gets a line in the log.
+
+    ``self_test``: ready only once every sample payload has been answered, each within so many seconds.
+    """
 
     access_log: bool = True
+    self_test: float | None = None
 
 
 @dataclass(frozen=True)

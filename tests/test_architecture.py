@@ -21,6 +21,8 @@ MOST_IN_A_FOLDER = 9
 HOUSE = [
     {"__main__"},
     {"cli"},
+    {"check", "starter"},
+    {"testing"},
     {"_root"},
     {"app"},
     {"serving"},
@@ -34,6 +36,7 @@ HOUSE = [
     {"logs", "metrics", "openapi", "state", "settings"},
     {"job"},
     {"method"},
+    {"environment"},
     {"manifest"},
     {"errors"},
 ]

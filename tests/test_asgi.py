@@ -23,6 +23,7 @@ import pytest
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import Client, EnvironBuilder, encode_multipart
 
+from pyjob.environment.mask import Mask
 from pyjob.errors import EntryPointError, PayloadError, PyjobError
 from pyjob.job.event_loop import EventLoop
 from pyjob.wire.asgi import AsgiApplication, is_asgi
@@ -48,7 +49,7 @@ def serve() -> Iterator[Serve]:
             await application(scope, receive, send)
 
         is_bare = inspect.isfunction(application) and not with_lifespan
-        made.append(AsgiApplication(requests_alone if is_bare else application, EventLoop()))
+        made.append(AsgiApplication(requests_alone if is_bare else application, EventLoop(), Mask()))
         return made[-1]
 
     yield wrap
@@ -198,12 +199,12 @@ def test_applications_of_frameworks_are_told_apart() -> None:
 def test_without_a2wsgi_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "a2wsgi", None)
     with pytest.raises(EntryPointError, match="pip install a2wsgi"):
-        AsgiApplication(only_http, EventLoop())
+        AsgiApplication(only_http, EventLoop(), Mask())
 
 
 def test_making_one_starts_no_thread() -> None:
     threads = threading.active_count()
-    AsgiApplication(only_http, EventLoop())
+    AsgiApplication(only_http, EventLoop(), Mask())
     assert threading.active_count() == threads
 
 
@@ -944,7 +945,7 @@ def test_who_never_closes_it_hears_nothing_at_the_end_and_has_its_shut_down_run(
         yield
         print("shut down")
 
-    AsgiApplication(Starlette(lifespan=lifespan), EventLoop()).start()
+    AsgiApplication(Starlette(lifespan=lifespan), EventLoop(), Mask()).start()
     """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pyjob.logs import set_up_logging
+from pyjob.logs import MaskingHandler, set_up_logging
 from tests.commands import COMMANDS
 from tests.conftest import MakeJob
 from tests.servers import ask, pyjob_run, started
@@ -60,7 +60,7 @@ def test_a_bare_basic_config_is_replaced_and_anything_else_left_alone() -> None:
     with bare_root() as root:
         logging.basicConfig()
         set_up_logging("info", io.StringIO())
-        assert [type(handler) for handler in root.handlers] == [logging.StreamHandler]
+        assert [type(handler) for handler in root.handlers] == [MaskingHandler]
         assert root.handlers[0].stream is not sys.stderr  # type: ignore[attr-defined]
         root.handlers[:] = [own]
         set_up_logging("info", io.StringIO())

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyjob.context import JobContext
 from pyjob.dispatcher import Lane
+from pyjob.environment.mask import Mask
 from pyjob.errors import JobError, one_line
 from pyjob.gate.admission import Admission, Call
 from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.job import Await
+from pyjob.logs import log_failure
 from pyjob.wire.arguments import reader_of
 from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.response import Response
@@ -52,6 +54,7 @@ class CallRoom:
         wait_for: Await,
         max_body_size: int,
         access_log: bool,
+        mask: Mask,
         meet: Callable[[WSGIEnvironment], None],
     ) -> None:
         self._path = endpoint.path
@@ -64,6 +67,7 @@ class CallRoom:
         self._wait_for = wait_for
         self._max_body_size = max_body_size
         self._access_log = access_log
+        self._mask = mask
         self._meet = meet
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -185,12 +189,12 @@ class CallRoom:
         if call.is_gone():
             self._tell_of_late_answer(call, answer)
         if error is not None:
-            self._log(failure_of(error), error)
+            self._log(failure_of(error).masked(self._mask), error)
 
     def _answer_to(
         self, error: BaseException, environ: WSGIEnvironment, *, is_jobs: bool
     ) -> Response | StreamedResponse:
-        failure = failure_of(error)
+        failure = failure_of(error).masked(self._mask)
         if is_jobs:
             self._log(failure, error)
         if failure.response is None:
@@ -198,7 +202,7 @@ class CallRoom:
         try:
             return own_response(failure.response, environ)
         except BaseException as second:  # noqa: BLE001  the author's response may fail too
-            return failure_of(second).answer()
+            return failure_of(second).masked(self._mask).answer()
 
     def _log(self, failure: Failure, error: BaseException) -> None:
         message = one_line(failure.message)
@@ -206,7 +210,7 @@ class CallRoom:
             # The job answered on purpose: one line, no traceback.
             logger.warning("%s answered %d: %s", self._path, failure.status, message)
         else:
-            logger.error("%s failed: %s", self._path, message, exc_info=error)
+            log_failure(logger, f"{self._path} failed: {message}", error, self._mask)
 
 
 def _unencoded(result: object, _environ: WSGIEnvironment) -> object:

@@ -11,10 +11,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from pyjob.context import JobContext
 from pyjob.dispatcher import PATH, REST, Lane, redirect_to_slash, without_body
+from pyjob.environment.mask import Mask
 from pyjob.errors import BodyError, JobError, one_line
 from pyjob.gate.admission import Admission, Call
 from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
+from pyjob.logs import log_failure
 from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page
 from pyjob.wire.payload import BoundedBody, too_long
@@ -47,6 +49,7 @@ class WebviewRoom:
         context: JobContext,
         knows_threads: bool,
         max_body_size: int,
+        mask: Mask,
         meet: Callable[[WSGIEnvironment], None],
     ) -> None:
         self._application = application
@@ -56,6 +59,7 @@ class WebviewRoom:
         self._admission = admission
         self._context = context
         self._max_body_size = max_body_size
+        self._mask = mask
         self._meet = meet
         self._has_told_of_mount = False
         self._has_told_of_threads = knows_threads
@@ -75,7 +79,7 @@ class WebviewRoom:
         except JobError as error:
             return failure_of(error).answer()(environ, start_response)
         asked = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
-        page = Page(self._application, asked, lambda: call.end(failed=False))
+        page = Page(self._application, asked, lambda: call.end(failed=False), self._mask)
         try:
             with self._context.serving(inner := self._inner(environ), _holds_none):
                 return page(inner, start_response)
@@ -83,7 +87,7 @@ class WebviewRoom:
             page.end()
             if isinstance(error, (BodyError, RequestEntityTooLarge)) and not page.has_begun:
                 return failure_of(error).answer()(environ, start_response)  # of the caller's making
-            logger.exception("the web view failed at %s", asked)
+            log_failure(logger, f"the web view failed at {asked}", error, self._mask)
             if page.has_begun:
                 if isinstance(error, Exception):
                     raise

@@ -3,33 +3,80 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import pyjob
-from pyjob.cli import run
 from pyjob.errors import PyjobError
 
-EXIT_CODES = "exit status: 0 fine, also after SIGTERM; 1 the job or the server failed; 2 wrong usage"
+COMMANDS = ("run", "check", "new", "schema", "version")
+EXIT_CODES = """\
+exit status:
+  0    fine; of `run`, also after SIGTERM or Ctrl-C; of `check`, also with warnings
+  1    an error: of the manifest, the environment, the job or the server
+  2    wrong usage
+
+`pyjob COMMAND --help` has the options of a command, and examples.
+"""
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(
         prog="pyjob",
         description="Serve a Python class with a perform method and a job.yaml as a web service.",
         epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pyjob {pyjob.__version__}")
+    _add_debug(parser, default=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    run.add_to(commands)
-    options, unknown = parser.parse_known_args(arguments)
+    for name in _wanted(given):
+        import_module(f"pyjob.cli.{name}").add_to(commands)
+        _add_debug(commands.choices[name], default=argparse.SUPPRESS)
+    options, unknown = parser.parse_known_args(given)
     if unknown:
         # The command's own usage helps more than that of all commands.
-        commands.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+        names = " ".join(one.partition("=")[0] for one in unknown)  # a value may be a secret
+        commands.choices[options.command].error(f"unrecognized arguments: {names}")
+    return _run(options)
+
+
+def _wanted(arguments: Sequence[str]) -> Sequence[str]:
+    """The command that is asked for: a server does without the modules of the others. All, if it is none."""
+    name = next((one for one in arguments if not one.startswith("-")), "")
+    return (name,) if name in COMMANDS else COMMANDS
+
+
+def _add_debug(parser: argparse.ArgumentParser, default: object) -> None:
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="show the traceback of an error"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except PyjobError as error:
+        if options.debug:
+            raise
         sys.stderr.write(f"pyjob: error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads us has read enough; the interpreter must not try again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if options.debug:
+            raise
+        text = f"{type(error).__name__}: {error}"
+        sys.stderr.write(f"pyjob: error: {text}\nThis looks like a fault of pyjob; --debug shows where.\n")
         return 1
     return status

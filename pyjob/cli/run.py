@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import os
+import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyjob.app import own_application
+from pyjob.app import configuration_of, own_application, unloadable_application
 from pyjob.application import Application
-from pyjob.dispatcher import checked_prefix
-from pyjob.errors import ManifestError, Problem
+from pyjob.cli import arguments, config
+from pyjob.errors import ManifestError, Problem, PyjobError
 from pyjob.lanes.lanes import DEFAULT_THREADS
 from pyjob.logs import LEVELS
 from pyjob.serving.server import DEFAULT_GRACE, DEFAULT_HOST, DEFAULT_PORT, serve_application
@@ -22,10 +23,13 @@ from pyjob.settings import Settings
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+DEFAULT_TIMEOUT = 60.0
 EXAMPLES = """examples:
   pyjob run examples/supersmart         a folder with a job.yaml
   pyjob run model.py                    one file with a class that has a perform method
   pyjob run . --port 8080 --fail-fast   end with status 1 if the job cannot be loaded
+  pyjob run . --reload                  start again when a file of the job changes
+  pyjob run . --set jobtype_extra.max_concurrency=4 --env LOG_LEVEL=debug
 """
 
 
@@ -45,64 +49,158 @@ def add_to(commands: Commands) -> None:
         metavar="PATH",
         help="the job's folder, its job.yaml or a Python file (default: this folder)",
     )
-    parser.add_argument("--manifest", type=Path, metavar="FILE", help="use this manifest")
-    parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--port", type=_port, help=f"port, 0 for any (default: PORT in the environment, else {DEFAULT_PORT})"
+    _add_job(parser)
+    _add_server(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_job(parser: argparse.ArgumentParser) -> None:
+    job = parser.add_argument_group("the job")
+    job.add_argument("--manifest", type=Path, metavar="FILE", help="use this manifest")
+    job.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="override a value of the manifest, such as jobtype_extra.max_concurrency=4 (repeatable)",
     )
-    parser.add_argument("--unix-socket", metavar="FILE", help="listen on a Unix socket instead of a port")
-    parser.add_argument(
+    job.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        type=arguments.variable,
+        metavar="NAME=VALUE",
+        help="set a variable for the job; wins over the manifest. Not for secrets: others on this machine "
+        "see command lines (repeatable)",
+    )
+    job.add_argument(
+        "--env-file",
+        type=Path,
+        metavar="FILE",
+        help="read this in place of the manifest's secret_runtime_env_file",
+    )
+    job.add_argument(
+        "--reload", action="store_true", help="while developing: start again when a file of the job changes"
+    )
+    job.add_argument(
+        "--self-test", action="store_true", help="be ready only once every sample payload has been answered"
+    )
+    job.add_argument(
+        "--timeout",
+        type=arguments.seconds,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="how long each sample of --self-test may take (default: %(default)g)",
+    )
+    job.add_argument("--fail-fast", action="store_true", help="end with status 1 if the job cannot be loaded")
+    job.add_argument(
+        "--print-config",
+        action="store_true",
+        help="show manifest and environment as they are after all of this, secrets masked, and end",
+    )
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    server = parser.add_argument_group("the server")
+    server.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default: %(default)s)")
+    server.add_argument(
+        "--port",
+        type=arguments.port,
+        help=f"port, 0 for any (default: PORT in the environment, else {DEFAULT_PORT})",
+    )
+    server.add_argument("--unix-socket", metavar="FILE", help="listen on a Unix socket instead of a port")
+    server.add_argument(
         "--threads",
-        type=_positive,
+        type=arguments.positive,
         help="most calls at once, each in a thread, later ones wait (default: the job's max_concurrency, "
         f"else {DEFAULT_THREADS})",
     )
-    parser.add_argument(
+    server.add_argument(
         "--grace",
-        type=_seconds,
+        type=arguments.seconds,
         default=DEFAULT_GRACE,
         metavar="SECONDS",
         help="how long running and waiting calls may take after SIGTERM or Ctrl-C (default: %(default)g)",
     )
-    parser.add_argument(
+    server.add_argument(
         "--drain-delay",
-        type=_seconds,
+        type=arguments.seconds,
         default=0.0,
         metavar="SECONDS",
         help="how long to go on serving, unready, before that, so that balancers notice (default: none)",
     )
-    parser.add_argument(
+    server.add_argument(
         "--url-prefix",
-        type=_prefix,
+        type=arguments.prefix,
         default="",
         metavar="PREFIX",
         help="what a proxy in front strips, such as /ml",
     )
-    parser.add_argument(
-        "--fail-fast", action="store_true", help="end with status 1 if the job cannot be loaded"
-    )
-    parser.add_argument(
+    server.add_argument(
         "--log-level", choices=list(LEVELS), help="least level logged (default: LOG_LEVEL, else info)"
     )
-    parser.add_argument("--no-access-log", action="store_true", help="no log line for each call")
-    parser.set_defaults(run=_run)
+    server.add_argument("--no-access-log", action="store_true", help="no log line for each call")
 
 
 def _run(options: argparse.Namespace) -> int:
-    application = own_application(
+    if options.reload and not options.print_config:
+        return _reload(options)
+    application = _application(options)
+    if options.print_config:
+        sys.stdout.write(config.shown(application.manifest, application.environment))
+        return 0
+    return _serve(options, application)
+
+
+def _reload(options: argparse.Namespace) -> int:
+    # Brings werkzeug's development server, which no other command needs.
+    from pyjob.cli import reload
+
+    if not reload.is_inner():
+        reload.run_outer(
+            None if options.unix_socket else (options.host, _port_of(_variables(options), options))
+        )
+        return 0
+    files = [file for file in (options.path, options.manifest, options.env_file) if file is not None]
+    try:
+        application = _application(options)
+        files += application.environment.files
+    except PyjobError as error:
+        # The next change may mend it.
+        at = Path.cwd() / (options.path or "")
+        application = unloadable_application(error, at if at.is_dir() else at.parent, options.log_level)
+        files += reload.files_told_of(error, application.manifest.folder)
+    files += reload.files_of(application.manifest)
+    reload.run_inner(lambda bound: _serve(options, application, bound), files)
+    return 0
+
+
+def _application(options: argparse.Namespace) -> Application:
+    return own_application(
         options.path,
         manifest_file=options.manifest,
+        overrides=options.set,
+        env=dict(options.env),
+        env_file=options.env_file,
         prefix=options.url_prefix,
         log_level=options.log_level,
-        settings=Settings(access_log=not options.no_access_log),
+        log_to=sys.stderr if options.print_config else None,
+        settings=Settings(
+            access_log=not options.no_access_log,
+            self_test=options.timeout if options.self_test else None,
+        ),
     )
-    port = options.port if options.port is not None else _port_of(application)
+
+
+def _serve(options: argparse.Namespace, application: Application, bound: socket.socket | None = None) -> int:
+    port = _port_of(application.environment.variables, options)
     status = serve_application(
         application,
         host=options.host,
         port=port,
         threads=options.threads,
         unix_socket=options.unix_socket,
+        bound=bound,
         fail_fast=options.fail_fast,
         grace=options.grace,
         drain_delay=options.drain_delay,
@@ -115,44 +213,26 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
-def _port_of(application: Application) -> int:
-    # runtime_env is not in the environment before the job loads, but wins over it.
-    text = application.manifest.runtime_env.get("PORT") or os.environ.get("PORT")
+def _variables(options: argparse.Namespace) -> Mapping[str, str]:
+    """The job's variables, as far as they can be told before it is certain that it has any."""
+    try:
+        env = dict(options.env)
+        return configuration_of(options.path, options.manifest, options.set, env, options.env_file)[
+            1
+        ].variables
+    except PyjobError:
+        return {}
+
+
+def _port_of(variables: Mapping[str, str], options: argparse.Namespace) -> int:
+    if options.port is not None:
+        return int(options.port)
+    # The job's variables are not in the environment before it loads, but win over it.
+    text = variables.get("PORT") or os.environ.get("PORT")
     if not text:
         return DEFAULT_PORT
     try:
-        return _port(text)
+        return arguments.port(text)
     except argparse.ArgumentTypeError as error:
         problem = Problem("PORT", "a number from 0 to 65535", repr(text))
         raise ManifestError("environment", [problem]) from error
-
-
-def _prefix(text: str) -> str:
-    try:
-        return checked_prefix(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _port(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, found {text!r}")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive number, found {text!r}")
-    return number

@@ -12,6 +12,7 @@ import inspect
 import os
 import shlex
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -24,14 +25,15 @@ from typing import Literal
 
 from pyjob.errors import EntryPointError, PyjobError, message_of
 from pyjob.job.entry import find_entry_class
-from pyjob.job.neighbours import EntryLoader, loaded_jobs, refuse_conflicts
+from pyjob.job.neighbours import EntryLoader, is_inside, loaded_jobs, refuse_conflicts, refuse_contradictions
 from pyjob.manifest import Manifest
 
 # One for the process, because what it guards is the process's. Re-entrant: a job may load another one.
 PROCESS_LOCK = threading.RLock()
 # Whether this thread holds it: then it must not wait for a job that another thread is loading.
 IS_LOADING: ContextVar[bool] = ContextVar("pyjob_is_loading", default=False)
-
+# pytest changes it between tests, and expects to find it as it left it.
+NOT_OURS = frozenset({"PYTEST_CURRENT_TEST"})
 
 Chdir = Literal["load"] | bool
 
@@ -57,6 +59,7 @@ def entered(manifest: Manifest, surroundings: Surroundings) -> Iterator[None]:
     On the way out the working directory is as before, unless it is to stay; path and environment stay.
     """
     with PROCESS_LOCK:
+        refuse_contradictions(manifest, surroundings.environment)
         loading = IS_LOADING.set(True)
         before = Path.cwd() if surroundings.chdir == "load" else None
         os.environ.update(surroundings.environment)
@@ -71,9 +74,37 @@ def entered(manifest: Manifest, surroundings: Surroundings) -> Iterator[None]:
                 os.chdir(before)
 
 
-def load_entry_class(manifest: Manifest) -> type:
+@contextmanager
+def process_lent(manifest: Manifest) -> Iterator[None]:
+    """The process as `pyjob run` gives it to a job, for a while: a test.
+
+    On the way out working directory, environment and ``sys.path`` are as before, and the modules of the
+    job's folder that came meanwhile are forgotten, so that the next one finds a process like this one's.
+    """
+    with PROCESS_LOCK:
+        folder, environment = Path.cwd(), dict(os.environ)
+        path, modules = sys.path.copy(), frozenset(sys.modules)
+        # First, also where it is on the path already: another job's folder may stand before it.
+        sys.path.insert(0, str(manifest.folder))
+        os.environ.update(JOB_NAME=manifest.name, JOB_VERSION=manifest.version)
+    try:
+        yield
+    finally:
+        with PROCESS_LOCK:
+            _forget_modules(manifest.folder.resolve(), modules)
+            sys.path[:] = path
+            for name in (os.environ.keys() | environment.keys()) - NOT_OURS:
+                if name in environment:
+                    os.environ[name] = environment[name]
+                else:
+                    del os.environ[name]
+            os.chdir(folder)
+
+
+def load_entry_class(manifest: Manifest, variables: Mapping[str, str]) -> type:
     """Import the entry file and find the job's class in it; to be called inside `entered`.
 
+    ``variables`` are those that are set for it.
     Raises `EntryPointError`, `ConflictError`, and whatever the file itself raises.
     """
     path = manifest.jobtype_extra.entrypoint_path
@@ -83,7 +114,7 @@ def load_entry_class(manifest: Manifest) -> type:
             f"{manifest.source}: jobtype_extra.entrypoint_path: expected a file inside {manifest.folder}, "
             f"found no file {path!r}{_near(entry)}"
         )
-    module = _import_entry(entry, manifest)
+    module = _import_entry(entry, manifest, variables)
     return find_entry_class(module, manifest.jobtype_extra.entrypoint_class, path)
 
 
@@ -113,13 +144,13 @@ def describe_failure(error: BaseException, manifest: Manifest) -> str:
     return f"{message}, cause={type(error).__name__}{traced}"
 
 
-def _import_entry(entry: Path, manifest: Manifest) -> ModuleType:
+def _import_entry(entry: Path, manifest: Manifest, variables: Mapping[str, str]) -> ModuleType:
     for other in loaded_jobs():
         if Path(other.path) == entry:  # two applications of one job share its module, as any import does
             return sys.modules[other.name]
     refuse_conflicts(manifest, entry)
     name = _module_name(entry, manifest)
-    loader = EntryLoader(name, str(entry), manifest)
+    loader = EntryLoader(name, str(entry), manifest, variables)
     spec = importlib.util.spec_from_file_location(name, entry, loader=loader)
     if spec is None:
         raise EntryPointError(f"{entry.name}: cannot be imported as a Python file")
@@ -164,6 +195,24 @@ def _near(entry: Path) -> str:
 def _put_on_path(folder: str, *, first: bool) -> None:
     if folder not in sys.path:
         sys.path.insert(0 if first else len(sys.path), folder)
+
+
+def _forget_modules(folder: Path, known: frozenset[str]) -> None:
+    """Forget entry modules, and modules of ``folder``, that are not ``known``; never a library's.
+
+    A virtual environment inside the folder is none of the job's: C extensions are loaded once in a process.
+    """
+    packages = {name.partition(".")[0] for name in known}
+    places = {
+        Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+    libraries = [place for place in places if place.is_relative_to(folder)]
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in packages or any(is_inside(module, place) for place in libraries):
+            continue
+        loader = getattr(getattr(module, "__spec__", None), "loader", None)
+        if isinstance(loader, EntryLoader) or is_inside(module, folder):
+            del sys.modules[name]
 
 
 def _places(error: BaseException, folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +20,12 @@ MOST_FILES = 1000
 
 
 class EntryLoader(SourceFileLoader):
-    """Loads the entry file of the job of ``manifest``."""
+    """Loads the entry file of the job of ``manifest``, which wants ``variables`` in the environment."""
 
-    def __init__(self, fullname: str, path: str, manifest: Manifest) -> None:
+    def __init__(self, fullname: str, path: str, manifest: Manifest, variables: Mapping[str, str]) -> None:
         super().__init__(fullname, path)
         self.manifest = manifest
+        self.variables = variables
 
 
 def loaded_jobs() -> Iterator[EntryLoader]:
@@ -41,8 +42,6 @@ def refuse_conflicts(manifest: Manifest, entry: Path) -> None:
     for name, file in siblings.items():
         _refuse_module_from_elsewhere(name, file, manifest, entry)
     for other in loaded_jobs():
-        if Path(other.path) != entry:
-            _refuse_contradicting_environment(manifest, other.manifest)
         if other.manifest.folder != manifest.folder:
             _refuse_shared_names(manifest, siblings, other)
 
@@ -127,11 +126,15 @@ def _same_name(name: str, manifest: Manifest, other: Manifest) -> ConflictError:
     )
 
 
-def _refuse_contradicting_environment(manifest: Manifest, other: Manifest) -> None:
-    for name in sorted(manifest.runtime_env.keys() & other.runtime_env.keys()):
-        if manifest.runtime_env[name] != other.runtime_env[name]:
-            raise ConflictError(
-                f"jobs {manifest.name} ({manifest.folder}) and {other.name} ({other.folder}) want different "
-                f"values of {name} in runtime_env, and a process has one environment: "
-                "serve the jobs in processes of their own"
-            )
+def refuse_contradictions(manifest: Manifest, variables: Mapping[str, str]) -> None:
+    """Raise `ConflictError` where another job of this process wants other values of some of ``variables``."""
+    entry = manifest.folder / manifest.jobtype_extra.entrypoint_path
+    for other in loaded_jobs():
+        names = variables.keys() & other.variables.keys() if Path(other.path) != entry else ()
+        for name in sorted(names):
+            if variables[name] != other.variables[name]:
+                one, two = (f"{job.name} ({job.folder})" for job in (manifest, other.manifest))
+                raise ConflictError(
+                    f"jobs {one} and {two} want different values of {name} in the environment, and a process "
+                    "has one: serve the jobs in processes of their own"
+                )

@@ -22,24 +22,31 @@ T = TypeVar("T")
 
 RESERVED_NAMES = ("PUB_URL", "JOB_NAME", "JOB_VERSION")
 
-_LARGEST_COUNT = 2**31 - 1
-_LONGEST_WAIT = 1_000_000_000  # seconds; what locks and events of every platform still take
+LARGEST_COUNT = 2**31 - 1
+LARGEST_SIZE = sys.maxsize
+LONGEST_WAIT = 1_000_000_000  # seconds; what locks and events of every platform still take
 _DEEPEST = 50
+_QUOTE_NAME = "quote the name"
 
-_NAME = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
-_EMAIL = re.compile(r".+@.+")
-_JOBTYPE = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*:[A-Za-z0-9][-+._A-Za-z0-9]*")
+# Each is to match the whole value, and is a pattern of JavaScript too: json_schema.py has them.
+NAME = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+EMAIL = re.compile(r".+@.+")
+JOBTYPE = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*:[A-Za-z0-9][-+._A-Za-z0-9]*")
 _NUMBER, _WORD = r"(0|[1-9][0-9]*)", r"[0-9]*[-A-Za-z][-0-9A-Za-z]*"
-_VERSION = re.compile(
+VERSION = re.compile(
     rf"{_NUMBER}(\.{_NUMBER}){{2}}(-({_NUMBER}|{_WORD})(\.({_NUMBER}|{_WORD}))*)?(\+[-0-9A-Za-z]+(\.[-0-9A-Za-z]+)*)?"
 )
-_HOME_PAGE = re.compile(r"/(?!/)[^\\]*")
-_DIGITS = re.compile(r"[0-9]{1,20}")
-_QUANTITY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})([EPTGMKkmunp]|[EPTGMK]i)?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NO_VALUE = re.compile("[\0\ud800-\udfff]")
-_PACKAGE = re.compile(r"[a-z0-9][-a-z0-9+.]+(:[-a-z0-9]+)?(=[-A-Za-z0-9.+:~]+)?")
-_ORIGIN = re.compile(r"\*|[a-z][-a-z0-9+.]*://[^/?#@\\\s]+")
+HOME_PAGE = re.compile(r"/(?!/)[^\\]*")
+DIGITS = re.compile(r"[0-9]{1,20}")
+QUANTITY = re.compile(r"([0-9]{1,20}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})([EPTGMKkmunp]|[EPTGMK]i)?")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE_VALUE = re.compile(r"[^\u0000\ud800-\udfff]*")
+RELATIVE_PATH = re.compile(r"(?!/).*")
+BASE_PATH = re.compile(r"(?!/).*\.ya?ml")
+INNER_PATH = re.compile(r"(?!/).*[^/]")
+ENDPOINT = re.compile(r"(/(?!\.{1,2}(/|$))[^/\\]+)+/?")
+PACKAGE = re.compile(r"[a-z0-9][-a-z0-9+.]+(:[-a-z0-9]+)?(=[-A-Za-z0-9.+:~]+)?")
+ORIGIN = re.compile(r"\*|[a-z][-a-z0-9+.]*://[^/?#@\\\s]+")
 
 _POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6, "m": -1, "u": -2, "n": -3, "p": -4}
 
@@ -54,7 +61,7 @@ class FieldError(Exception):
 
 def amount(quantity: str) -> Decimal:
     """Return the number behind a quantity that :func:`quantity` has let through (``1Ki`` is 1024)."""
-    match = _QUANTITY.fullmatch(quantity)
+    match = QUANTITY.fullmatch(quantity)
     if match is None:
         raise _wrong("a quantity", found(quantity))
     unit = match[2] or ""
@@ -70,46 +77,46 @@ def text(value: object) -> str:
 def name(value: object) -> str:
     """The job's name."""
     expected = 'at most 63 letters, digits, "-", "_" and ".", a letter or digit at both ends (house-price)'
-    return _matching(value, _NAME, expected)
+    return _matching(value, NAME, expected)
 
 
 def email(value: object) -> str:
     """An address that somebody may write to."""
-    return _matching(value, _EMAIL, "an e-mail address")
+    return _matching(value, EMAIL, "an e-mail address")
 
 
 def jobtype(value: object) -> str:
     """Name and version of a job type."""
-    return _matching(value, _JOBTYPE, "a job type and its version, such as python3:latest")
+    return _matching(value, JOBTYPE, "a job type and its version, such as python3:latest")
 
 
 def version(value: object) -> str:
     """A version as Semantic Versioning 2.0 has it."""
-    return _matching(value, _VERSION, "a semantic version, such as 1.2.3")
+    return _matching(value, VERSION, "a semantic version, such as 1.2.3")
 
 
 def relative_path(value: object) -> str:
     """A path that may lead out of the job's folder, to somewhere else in the repository."""
-    expected = "a relative path"
-    path = _string(value, expected)
-    if path.startswith("/"):
-        raise _wrong(expected, found(path))
-    return path
+    return _matching(value, RELATIVE_PATH, "a relative path")
+
+
+def base_path(value: object) -> str:
+    """The path of another manifest in the repository."""
+    return _matching(value, BASE_PATH, "the relative path of a .yaml file")
 
 
 def inner_path(value: object) -> str:
     """A path that stays inside the job's folder."""
     expected = "the path of a file inside the job's folder, relative to it"
-    path = _string(value, expected)
-    clean = normpath(path)
-    if path.startswith("/") or path.endswith("/") or clean.split("/")[0] in (".", ".."):
+    path = _matching(value, INNER_PATH, expected)
+    if normpath(path).split("/")[0] in (".", ".."):
         raise _wrong(expected, found(path))
     return path
 
 
 def home_page(value: object) -> str:
     """A path on this server; ``//host`` and its spellings with a backslash would lead to another."""
-    return _matching(value, _HOME_PAGE, 'a path on this server that starts with one "/"')
+    return _matching(value, HOME_PAGE, 'a path on this server that starts with one "/"')
 
 
 def flag(value: object) -> bool:
@@ -121,11 +128,11 @@ def flag(value: object) -> bool:
 
 def count(value: object) -> int:
     """A whole number from 0, or its digits in a string."""
-    number = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+    number = int(value) if isinstance(value, str) and DIGITS.fullmatch(value) else value
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise _wrong("an integer >= 0", found(value))
-    if number > _LARGEST_COUNT:
-        raise _wrong(f"an integer <= {_LARGEST_COUNT}", found(value))
+    if number > LARGEST_COUNT:
+        raise _wrong(f"an integer <= {LARGEST_COUNT}", found(value))
     return number
 
 
@@ -145,19 +152,19 @@ def seconds(value: object) -> float:
     """A length of time."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
         raise _wrong("a number of seconds > 0", found(value))
-    if value > _LONGEST_WAIT:
-        raise _wrong(f"a number of seconds <= {_LONGEST_WAIT}", found(value))
+    if value > LONGEST_WAIT:
+        raise _wrong(f"a number of seconds <= {LONGEST_WAIT}", found(value))
     return float(value)
 
 
 def quantity(value: object) -> str:
     """A number with an optional unit; kept as written, since platforms read it on."""
     expected = "a quantity, such as 500m, 0.5 or 256Mi"
-    if isinstance(value, float) and math.isfinite(value):
-        value = format(Decimal(repr(value)), "f")
+    if isinstance(value, float) and 0 <= value < math.inf:
+        value = format(Decimal(repr(abs(value))), "f")  # without the sign of -0.0
     elif isinstance(value, int) and not isinstance(value, bool):
         value = found(value)
-    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+    if not isinstance(value, str) or not QUANTITY.fullmatch(value):
         raise _wrong(expected, found(value))
     return value
 
@@ -165,7 +172,7 @@ def quantity(value: object) -> str:
 def size(value: object) -> int:
     """A number of bytes, written as a quantity."""
     number = int(amount(quantity(value)))
-    if not 1 <= number <= sys.maxsize:
+    if not 1 <= number <= LARGEST_SIZE:
         hint = ' (a small "m" is a thousandth)' if str(value).endswith("m") else ""
         raise _wrong("a number of bytes from 1, such as 100Mi", found(value) + hint)
     return number
@@ -189,14 +196,14 @@ def endpoints(value: object) -> tuple[str, ...]:
 def packages(value: object) -> tuple[str, ...]:
     """Names of Debian packages; what is no name could be read as an option of apt."""
     return _each(
-        value, "a list of Debian packages", lambda one: _matching(one, _PACKAGE, "a Debian package name")
+        value, "a list of Debian packages", lambda one: _matching(one, PACKAGE, "a Debian package name")
     )
 
 
 def origins(value: object) -> tuple[str, ...]:
     """Origins in the sense of RFC 6454: scheme, host and port."""
     expected = 'an origin such as "https://example.com" (no path, no closing slash), or "*"'
-    return _each(value, "a list of origins", lambda one: _matching(one, _ORIGIN, expected))
+    return _each(value, "a list of origins", lambda one: _matching(one, ORIGIN, expected))
 
 
 def labels(value: object) -> dict[str, object]:
@@ -204,7 +211,9 @@ def labels(value: object) -> dict[str, object]:
     if not isinstance(value, Mapping):
         raise _wrong("a mapping", found(value))
     if odd := [key for key in value if not isinstance(key, str)]:
-        raise FieldError(Problem(f".{key_label(key)}", "a string as name", unquoted(key)) for key in odd)
+        raise FieldError(
+            Problem(f".{key_label(key)}", "a string as name", unquoted(key, _QUOTE_NAME)) for key in odd
+        )
     return {key: _copied(item) for key, item in value.items()}
 
 
@@ -249,11 +258,7 @@ def _each(value: object, expected: str, read: Callable[[object], T]) -> tuple[T,
 
 def _endpoint(value: object) -> str:
     expected = 'a path that starts with "/" and names an endpoint, without "//", ".", ".." and backslashes'
-    path = _string(value, expected)
-    is_plain = not ("//" in path or "\\" in path or {".", ".."} & set(path.split("/")))
-    if not path.startswith("/") or path == "/" or not is_plain:
-        raise _wrong(expected, found(path))
-    return path
+    return _matching(value, ENDPOINT, expected)
 
 
 def _environment(value: object, reserved: tuple[str, ...]) -> dict[str, str]:
@@ -267,15 +272,15 @@ def _environment(value: object, reserved: tuple[str, ...]) -> dict[str, str]:
 
 def _variable_fault(key: object, value: object, reserved: tuple[str, ...]) -> Problem | None:
     path = f".{key_label(key)}"
-    if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
-        return Problem(path, 'letters, digits and "_" as name, no digit first', unquoted(key))
+    if not isinstance(key, str) or not VARIABLE.fullmatch(key):
+        return Problem(path, 'letters, digits and "_" as name, no digit first', unquoted(key, _QUOTE_NAME))
     if key in reserved:
         return Problem(path, "a name that is not reserved", found(key))
     if value is None:
         return Problem(path, "a string", 'null: write "" for an empty value')
     if not isinstance(value, str):
         return Problem(path, "a string", unquoted(value))
-    if _NO_VALUE.search(value):
+    if not VARIABLE_VALUE.fullmatch(value):
         return Problem(path, "text that an environment variable can hold", "NUL or half a character")
     return None
 

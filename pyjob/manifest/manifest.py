@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from pyjob.errors import ManifestError, Problem
+from pyjob.errors import ManifestError, Problem, Remark
 from pyjob.manifest.document import Document, found
 from pyjob.manifest.fields import amount
+from pyjob.manifest.place import Place, Places
 from pyjob.manifest.table import ROWS, SECTIONS, Reading
 
 _ENTRYPOINT = "jobtype_extra.entrypoint_path"
@@ -64,9 +65,9 @@ class Resources:
 class Manifest:
     """A manifest whose fields are all checked and typed.
 
-    ``folder`` is the job's folder, absolute; ``source`` is what messages call the document; ``warnings`` are
-    lines to log; ``check_errors`` are faults that a check of the job has as errors, a run as warnings.
-    Mappings are the manifest's own copies: not to be changed.
+    ``folder`` is the job's folder, absolute; ``source`` is what messages call the document; ``files`` are
+    those that it was read from; ``warnings`` are to be logged; ``check_errors`` are faults that a check of
+    the job has as errors, a run as warnings. Mappings are the manifest's own copies: not to be changed.
     """
 
     name: str
@@ -91,8 +92,15 @@ class Manifest:
     golang: object
     folder: Path
     source: str
-    warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    warnings: tuple[Remark, ...] = ()
     check_errors: tuple[Problem, ...] = ()
+    places: Places = field(default_factory=Places, repr=False, compare=False)
+
+    def located(self, problem: Problem) -> Problem:
+        """``problem`` of one of the fields, with the file and line of that field."""
+        place = self.places.nearest(problem.path)
+        return problem if place is None else replace(problem, line=place.line, source=place.source)
 
 
 class Missing(Enum):
@@ -111,6 +119,7 @@ def read(
     unknown_fields_warn: bool = False,
     name: str = "",
     entrypoint_path: str = "",
+    files: tuple[Path, ...] = (),
 ) -> Manifest:
     """Read a document by the table.
 
@@ -121,22 +130,29 @@ def read(
     reading = Reading(document, unknown_fields_warn=unknown_fields_warn)
     values = reading.values
     absent = [one for one in reading.missing if not (one.path == _ENTRYPOINT and entrypoint_path)]
-    problems = [*reading.problems, *(absent if missing is Missing.ERROR else []), *_resource_problems(values)]
+    if document.is_partial:
+        absent = []
+    crossed = map(document.located, _resource_problems(values))
+    problems = [*reading.problems, *(absent if missing is Missing.ERROR else []), *crossed]
     if problems:
         # A field that is missing may stand there under a wrong name.
         misspelt = [one for one in reading.doubtful if any(field.path in one.found for field in absent)]
         raise ManifestError(source, [*problems, *misspelt])
-    warnings = [*reading.warnings, *_name_warnings(values["name"])]
+    warnings = [*reading.warnings, *_name_warnings(values["name"], document.place_of("name"))]
     if missing is Missing.WARNING:
-        warnings += [f"{one.path}: missing" for one in absent]
+        warnings += [Remark(one.source, f"{one.path}: missing", one.line) for one in absent]
     values["name"] = values["name"] or name
     values[_ENTRYPOINT] = entrypoint_path or values[_ENTRYPOINT]
     return _assembled(
         values,
         folder=folder,
         source=source,
-        warnings=tuple(f"{source}: {warning}" for warning in warnings),
-        check_errors=_check_errors(values, remote_required=missing is not Missing.DEFAULT),
+        files=files,
+        places=document.places,
+        warnings=tuple(warnings),
+        check_errors=tuple(
+            map(document.located, _check_errors(values, remote_required=missing is not Missing.DEFAULT))
+        ),
     )
 
 
@@ -166,9 +182,9 @@ def with_identity(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
 
 def remarks_on(manifest: Manifest) -> Iterator[str]:
     """What its author should hear when the job starts: warnings, errors of `check`, fields without effect."""
-    yield from manifest.warnings
+    yield from map(str, manifest.warnings)
     for problem in manifest.check_errors:
-        yield f"{manifest.source}: {problem}"
+        yield problem.told_of(manifest.source)
     idle = [row.path for row in ROWS if not row.in_force and attrgetter(row.path)(manifest) != row.default]
     if idle:
         yield f"{manifest.source}: not in force in this version of pyjob: {', '.join(idle)}"
@@ -197,15 +213,14 @@ def _resource_problems(values: Mapping[str, object]) -> list[Problem]:
     return problems
 
 
-def _name_warnings(name: object) -> list[str]:
+def _name_warnings(name: object, place: Place) -> list[Remark]:
     if not name or _DNS_LABEL.fullmatch(str(name)):
         return []
-    return [
-        f'name: "{name}" is no DNS label (lower case letters, digits, dashes), and platforms may refuse it'
-    ]
+    text = f'name: "{name}" is no DNS label (lower case letters, digits, dashes), and platforms may refuse it'
+    return [Remark(place.source, text, place.line)]
 
 
-def _check_errors(values: Mapping[str, object], *, remote_required: bool) -> tuple[Problem, ...]:
+def _check_errors(values: Mapping[str, object], *, remote_required: bool) -> list[Problem]:
     problems = []
     remote = str(values["git.remote"])
     if not remote.startswith("https://") and (remote or remote_required):
@@ -216,4 +231,4 @@ def _check_errors(values: Mapping[str, object], *, remote_required: bool) -> tup
     if values[queue] is not None and values["jobtype_extra.max_concurrency"] is None:
         what = f"{values[queue]} without it"
         problems.append(Problem(queue, "jobtype_extra.max_concurrency beside it", what))
-    return tuple(problems)
+    return problems

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pyjob.errors import Remark
 from pyjob.manifest.document import LARGEST, Document, decode, found, parse, refused
+from pyjob.manifest.file import kind_of, mode_of, read_bytes, reason_of, shown
+from pyjob.manifest.layers import extended, with_settings
 from pyjob.manifest.manifest import Manifest, Missing, read, valid_name
 
 VARIABLE = "JOB_MANIFEST_YAML"
@@ -17,33 +19,41 @@ OLD_FILE_NAME = "fatman.yaml"
 
 
 def find_manifest(
-    path: Path | None, *, environ: Mapping[str, str], cwd: Path, manifest: Path | None = None
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    manifest: Path | None = None,
+    settings: Sequence[str] = (),
 ) -> Manifest:
     """Find and read the manifest of a job.
 
     ``path`` is the job's folder, its manifest, or its entry file (``.py``); without it, the environment's
     ``JOB_MANIFEST_YAML`` or the manifest in ``cwd`` counts. ``manifest`` is the manifest's file where it is
-    not the folder's own. Raises :class:`ManifestError` for what is not there, not readable or not right.
+    not the folder's own. ``settings`` (``FIELD=VALUE``) override single values. Raises
+    :class:`ManifestError` for what is not there, not readable or not right.
     """
     target = cwd if path is None else cwd / path
-    shown = _shown(target, cwd)
-    mode = _mode(target, shown)
+    source = shown(target, cwd)
+    mode = mode_of(target, source)
     if stat.S_ISDIR(mode):
         chosen = _choose(target, environ if path is None else {}, cwd, manifest)
         if chosen is None:
             raise refused(
-                shown,
-                f"a {FILE_NAME} (put one into this folder, or serve a single file with `pyjob run FILE.py`)",
+                source,
+                f"a {FILE_NAME} (put one into this folder, begin a job with `pyjob new DIR`, or serve a "
+                "single file with `pyjob run FILE.py`)",
                 _instead(target),
             )
-        return chosen.read(target)
+        return chosen.read(target, settings)
     if target.suffix == ".py":
         if not stat.S_ISREG(mode):
-            raise refused(shown, "a file", _kind(mode))
-        return _of_entry_file(target, shown, _choose(target.parent, environ, cwd, manifest))
+            raise refused(source, "a file", kind_of(mode))
+        chosen = _choose(target.parent, environ, cwd, manifest)
+        return _of_entry_file(target, source, chosen, settings)
     if manifest is not None:
-        raise refused(shown, "a folder or a .py file beside the manifest that is given", "another manifest")
-    return _of_file(target, cwd).read(target.parent)
+        raise refused(source, "a folder or a .py file beside the manifest that is given", "another manifest")
+    return _of_file(target, cwd).read(target.parent, settings)
 
 
 def manifest_of(document: Mapping[str, object] | None, *, name: str, folder: Path) -> Manifest:
@@ -55,9 +65,7 @@ def manifest_of(document: Mapping[str, object] | None, *, name: str, folder: Pat
     values: object = {} if document is None else document
     if not isinstance(values, Mapping):
         raise refused(source, "a mapping of fields to values", found(values))
-    return read(
-        Document(source, values), folder=folder.resolve(), missing=Missing.DEFAULT, name=valid_name(name)
-    )
+    return _Chosen(Document(source, values)).read(folder, missing=Missing.DEFAULT, name=valid_name(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +73,32 @@ class _Chosen:
     """A document that was found, and what is special about the place where it was."""
 
     document: Document
-    old_name: bool = False
+    file: Path | None = None
     unknown_fields_warn: bool = False
 
     def read(
-        self, folder: Path, missing: Missing = Missing.ERROR, name: str = "", entry: str = ""
+        self,
+        folder: Path,
+        settings: Sequence[str] = (),
+        *,
+        missing: Missing = Missing.ERROR,
+        name: str = "",
+        entry: str = "",
     ) -> Manifest:
+        home = folder if self.file is None else self.file.parent
+        document, base = extended(self.document, home)
         manifest = read(
-            self.document,
+            with_settings(document, settings),
             folder=folder.resolve(),
             missing=missing,
             unknown_fields_warn=self.unknown_fields_warn,
             name=name,
             entrypoint_path=entry,
+            files=tuple(file for file in (self.file, base) if file is not None),
         )
-        if not self.old_name:
+        if self.file is None or self.file.name != OLD_FILE_NAME:
             return manifest
-        warning = f"{manifest.source}: a deprecated file name, call it {FILE_NAME}"
+        warning = Remark(manifest.source, f"a deprecated file name, call it {FILE_NAME}")
         return replace(manifest, warnings=(warning, *manifest.warnings))
 
 
@@ -113,41 +130,21 @@ def _instead(folder: Path) -> str:
     return f"none here, but in {', '.join(below)}: name that folder" if below else "nothing"
 
 
-def _of_entry_file(file: Path, shown: str, chosen: _Chosen | None) -> Manifest:
+def _of_entry_file(file: Path, source: str, chosen: _Chosen | None, settings: Sequence[str]) -> Manifest:
     name = valid_name(file.stem)
     if chosen is not None:
-        return chosen.read(file.parent, Missing.WARNING, name, file.name)
-    manifest = _Chosen(Document(shown, {})).read(file.parent, Missing.DEFAULT, name, file.name)
-    warning = f"{shown}: no manifest, so the job is called {name} {manifest.version}"
-    return replace(manifest, warnings=(warning,))
+        return chosen.read(file.parent, settings, missing=Missing.WARNING, name=name, entry=file.name)
+    empty = _Chosen(Document(source, {}))
+    manifest = empty.read(file.parent, settings, missing=Missing.DEFAULT, name=name, entry=file.name)
+    text = f"no manifest, so the job is called {manifest.name} {manifest.version}"
+    return replace(manifest, warnings=(Remark(source, text), *manifest.warnings))
 
 
 def _of_file(file: Path, cwd: Path) -> _Chosen:
-    source = _shown(file, cwd)
+    source = shown(file, cwd)
     if file.suffix not in ("", ".yaml", ".yml"):
         raise refused(source, "a folder, a .yaml or a .py file", f"a {file.suffix} file")
-    document = parse(decode(_bytes(file, source), source), source)
-    return _Chosen(document, old_name=file.name == OLD_FILE_NAME)
-
-
-def _bytes(file: Path, source: str) -> bytes:
-    mode = _mode(file, source)
-    if not stat.S_ISREG(mode):  # opening a FIFO would wait for its writer
-        raise refused(source, "a file", _kind(mode))
-    try:
-        with file.open("rb") as stream:
-            return stream.read(LARGEST + 1)
-    except OSError as error:
-        raise refused(source, "a file that can be read", _reason(error, file)) from None
-
-
-def _mode(path: Path, source: str) -> int:
-    try:
-        return path.stat().st_mode
-    except OSError as error:
-        raise refused(source, "an existing file or folder", _reason(error, path)) from None
-    except ValueError:
-        raise refused(source, "a path", "what cannot be one") from None
+    return _Chosen(parse(decode(read_bytes(file, source, LARGEST), source), source), file)
 
 
 def _is_there(file: Path, cwd: Path) -> bool:
@@ -157,31 +154,5 @@ def _is_there(file: Path, cwd: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise refused(_shown(file, cwd), "a file that can be read", _reason(error, file)) from None
+        raise refused(shown(file, cwd), "a file that can be read", reason_of(error, file)) from None
     return True
-
-
-def _reason(error: OSError, path: Path) -> str:
-    match error.errno:
-        case errno.ENOENT:
-            return "a symbolic link to nothing" if path.is_symlink() else "nothing"
-        case errno.ELOOP:
-            return "symbolic links that go round in a circle"
-        case errno.EACCES | errno.EPERM:
-            return "no permission"
-        case _:
-            return f"an error ({error.strerror})"
-
-
-def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    if stat.S_ISFIFO(mode):
-        return "a FIFO"
-    return "a socket" if stat.S_ISSOCK(mode) else "a device"
-
-
-def _shown(path: Path, cwd: Path) -> str:
-    """Name a path as the caller knows it: relative where it was given so."""
-    text = str(path.relative_to(cwd) if path != cwd and path.is_relative_to(cwd) else path)
-    return text if text.isprintable() else found(text)

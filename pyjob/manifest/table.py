@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pyjob.errors import Problem
+from pyjob.errors import Problem, Remark
 from pyjob.manifest import fields
 from pyjob.manifest.document import Document, found, key_label
 
@@ -50,7 +50,7 @@ ROWS = (
     Row("git.branch", fields.text),
     Row("git.directory", fields.text, "."),
     Row("version", fields.version, "0.0.1"),
-    Row("extends", fields.relative_path, in_force=False),
+    Row("extends", fields.base_path),
     Row("jobtype_extra.entrypoint_path", fields.inner_path, required=True),
     Row("jobtype_extra.entrypoint_class", fields.text),
     Row("jobtype_extra.requirements_path", fields.relative_path),
@@ -68,7 +68,7 @@ ROWS = (
     Row("build_env", fields.build_env, {}, in_force=False),
     Row("runtime_env", fields.runtime_env, {}),
     Row("secret_build_env_file", fields.inner_path, in_force=False),
-    Row("secret_runtime_env_file", fields.inner_path, in_force=False),
+    Row("secret_runtime_env_file", fields.inner_path),
     Row("public_endpoints", fields.endpoints, (), in_force=False),
     Row("labels", fields.labels, {}),
     Row("replicas", fields.replicas, 1, in_force=False),
@@ -88,7 +88,7 @@ _ROWS_BY_PLACE: Mapping[tuple[str, object], Row] = {(row.section, row.key): row 
 SECTIONS = ("git", "jobtype_extra", "resources")
 
 # Deprecated spellings; where several are used, the first in this order counts.
-_DEPRECATED = {"lang": "jobtype", "python": "jobtype_extra", "wrapper_properties": "jobtype_extra"}
+DEPRECATED = {"lang": "jobtype", "python": "jobtype_extra", "wrapper_properties": "jobtype_extra"}
 
 _OPEN_SECTION = "jobtype_extra"  # other job types keep fields of their own there
 _MOST_SUGGESTIONS = 20  # for each a comparison with every field
@@ -101,8 +101,9 @@ class Reading:
     """
 
     def __init__(self, document: Document, *, unknown_fields_warn: bool) -> None:
+        self._document = document
         self.problems = list(document.problems)
-        self.warnings: list[str] = []
+        self.warnings: list[Remark] = []
         self.missing: list[Problem] = []
         self.doubtful: list[Problem] = []  # no fault by itself, but perhaps the reason of one
         self.values: dict[str, object] = {}
@@ -111,14 +112,22 @@ class Reading:
         self._broken_sections: set[str] = set()
         self._written: dict[tuple[str, str], tuple[str, object]] = {}  # field -> path as written, value
         for key, value in document.values.items():
-            if key not in _DEPRECATED:
+            if key not in DEPRECATED:
                 self._take_key(key, key, value)
-        for key, modern in _DEPRECATED.items():
+        for key, modern in DEPRECATED.items():
             if key in document.values:
-                self.warnings.append(f"{key}: a deprecated spelling, write {modern}")
+                self._remark(key, deprecated(key))
                 self._take_key(key, modern, document.values[key])
         for row in ROWS:
             self.values[row.path] = self._read(row)
+        self.warnings += document.remarks
+        self.problems = [document.located(one) for one in self.problems]
+        self.missing = [document.located(one) for one in self.missing]
+        self.doubtful = [document.located(one) for one in self.doubtful]
+
+    def _remark(self, path: str, text: str) -> None:
+        place = self._document.place_of(path)
+        self.warnings.append(Remark(place.source, text, place.line))
 
     def _take_key(self, key: object, modern: object, value: object) -> None:
         if modern not in SECTIONS:
@@ -137,7 +146,7 @@ class Reading:
             return
         first = self._written.get((section, row.key))
         if first is not None:
-            self.warnings.append(f"{path}: ignored, since {first[0]} is set")
+            self._remark(path, ignored(path, first[0]))
         elif value is not None and not (row.may_be_empty and isinstance(value, str) and not value):
             self._written[section, row.key] = (path, value)
 
@@ -145,8 +154,11 @@ class Reading:
         self._unknown += 1
         hint = _suggestion(section, key) if self._unknown <= _MOST_SUGGESTIONS else ""
         problem = Problem(path, "a known field", f"an unknown one{hint}")
-        if self._unknown_fields_warn or section == _OPEN_SECTION:
-            self.warnings.append(f"{path}: an unknown field, ignored{hint}")
+        is_its_own = (
+            self._document.place_of(path).source == self._document.source
+        )  # not of a base or an option
+        if (self._unknown_fields_warn and is_its_own) or section == _OPEN_SECTION:
+            self._remark(path, f"{path}: an unknown field, ignored{hint}")
             self.doubtful += [problem] if hint else []
         else:
             self.problems.append(problem)
@@ -164,6 +176,16 @@ class Reading:
             elif row.section not in self._broken_sections:
                 self.missing += [Problem(path, one.expected, "nothing") for one in error.problems]
         return row.default
+
+
+def deprecated(key: str) -> str:
+    """What is said of a deprecated spelling."""
+    return f"{key}: a deprecated spelling, write {DEPRECATED[key]}"
+
+
+def ignored(path: str, winner: str) -> str:
+    """What is said of a field that is there under two names."""
+    return f"{path}: ignored, since {winner} is set"
 
 
 def _suggestion(section: str, key: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from pyjob.environment.mask import Mask
 from pyjob.errors import message_of, one_line
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,9 @@ DEFAULT_DESCRIPTION = "Metric of the job"
 class JobMetrics(Collector):
     """The gauges that the job itself reports; asked at scrape time, and never able to break the page."""
 
-    def __init__(self, report: Callable[[], Any], taken: frozenset[str]) -> None:
+    def __init__(self, report: Callable[[], Any], taken: frozenset[str], mask: Mask) -> None:
         self._report = report
+        self._mask = mask
         self._taken = taken
         self._lock = threading.Lock()
         # Held by the scrape that asks the job; others meanwhile get what the last one got. However long the
@@ -79,7 +81,11 @@ class JobMetrics(Collector):
             raise ValueError(f"{name} is reported twice with the same labels")
         if name not in families:
             description = item.get("description")
-            text = DEFAULT_DESCRIPTION if description is None or description == "" else _text(description)
+            text = (
+                DEFAULT_DESCRIPTION
+                if description is None or description == ""
+                else self._mask(_text(description))
+            )
             families[name] = Metric(name, text, "gauge")
         families[name].add_sample(name, labels, value)
         series.add(key)
@@ -94,10 +100,14 @@ class JobMetrics(Collector):
             raise ValueError(f"{name} is the name of a metric of pyjob itself")
         if item.get("value") is None:
             return name, None, {}
-        return name, _number(name, item["value"]), _labels(name, item.get("labels"))
+        labels = _labels(name, item.get("labels"))
+        if any(self._mask(text) != text for text in (name, *labels)):
+            raise ValueError("the name of a metric or label holds a secret")
+        masked = {label: self._mask(text) for label, text in labels.items()}
+        return name, _number(name, item["value"]), masked
 
     def _tell(self, problems: list[str]) -> None:
-        text = one_line("; ".join(problems[:10]))
+        text = one_line(self._mask("; ".join(problems[:10])))
         with self._lock:
             self._errors += len(problems)
             is_news = text not in ("", self._told)  # the same fault is not told again at every scrape

@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
 
+from pyjob.environment.mask import Mask
 from pyjob.metrics.job import ERRORS, JobMetrics
 
 SUFFIXES = ("", "_total", "_created", "_bucket", "_sum", "_count", "_info")
@@ -24,8 +25,8 @@ def new_registry(*collectors: Collector) -> CollectorRegistry:
     return registry
 
 
-def add_job_metrics(registry: CollectorRegistry, report: Callable[[], Any]) -> None:
+def add_job_metrics(registry: CollectorRegistry, report: Callable[[], Any], mask: Mask) -> None:
     """Let ``report`` (the job's `metrics` method) add gauges under names that are not taken."""
     families = [ERRORS, *(metric.name for metric in registry.collect())]
     taken = frozenset(name + suffix for name in families for suffix in SUFFIXES)
-    registry.register(JobMetrics(report, taken))
+    registry.register(JobMetrics(report, taken, mask))

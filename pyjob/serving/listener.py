@@ -171,6 +171,21 @@ def open_listeners(
     if adj.unix_socket:
         return [UnixListener(application, sockets, dispatcher=lanes, adj=adj)]
     listeners: list[Listener] = []
+    for bound in adj.sockets:
+        address = (bound.family, bound.type, bound.proto, bound.getsockname())
+        listeners.append(
+            TcpListener(
+                application,
+                sockets,
+                _sock=bound,
+                dispatcher=lanes,
+                adj=adj,
+                bind_socket=False,
+                sockinfo=address,
+            )
+        )
+    if listeners:
+        return listeners
     try:
         for address in adj.listen:
             listener = TcpListener(application, sockets, dispatcher=lanes, adj=adj, sockinfo=address)

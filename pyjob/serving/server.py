@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -41,13 +42,15 @@ def serve_application(
     port: int,
     threads: int | None = None,
     unix_socket: str | None = None,
+    bound: socket.socket | None = None,
     fail_fast: bool = False,
     grace: float = DEFAULT_GRACE,
     drain_delay: float = 0.0,
 ) -> int:
     """Listen, load the job, serve until SIGTERM or SIGINT, and let calls end; the exit status.
 
-    ``threads``: most calls at once. Where nobody says, 500 for a job without `max_concurrency`. With
+    ``bound`` is a socket that listens already, in place of ``host`` and ``port``. ``threads``: most calls at
+    once. Where nobody says, 500 for a job without `max_concurrency`. With
     ``fail_fast`` a failed load ends the process with status 1. ``application.gates.running`` tells how many
     calls were left to themselves. Raises `AddressError`.
     """
@@ -57,7 +60,9 @@ def serve_application(
     loop: Loop = {}
     lanes = Lanes(application.gates, application.lane_of)
     try:
-        listeners = _listen(application, loop, lanes, host=host, port=port, unix_socket=unix_socket)
+        listeners = _listen(
+            application, loop, lanes, host=host, port=port, unix_socket=unix_socket, bound=bound
+        )
         try:
             _announce(application, listeners, unix_socket)
             with Signals(loop) as signals:
@@ -87,8 +92,11 @@ def _listen(
     host: str,
     port: int,
     unix_socket: str | None,
+    bound: socket.socket | None,
 ) -> list[Listener]:
     where: dict[str, Any] = {"unix_socket": unix_socket} if unix_socket else {"host": host, "port": port}
+    if bound is not None:
+        where = {"sockets": [bound]}
     capacity = capacity_for(application.gate)
     if application.manifest.jobtype_extra.max_concurrency is not None:
         tell_if_short(application.gate, capacity, application.manifest.name)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from pyjob.environment.mask import Mask
 from pyjob.errors import JobError, message_of
 from pyjob.wire.response import Response, error_response
 
@@ -38,6 +39,13 @@ class Failure:
     kind: str
     headers: Headers = ()
     response: WerkzeugResponse | None = None
+
+    def masked(self, mask: Mask) -> Failure:
+        """The same without secret values; a response of the job's own is its own affair."""
+        if not mask:
+            return self
+        headers = tuple((name, mask(value)) for name, value in self.headers)
+        return replace(self, message=mask(self.message), kind=mask(self.kind), headers=headers)
 
     def answer(self) -> Response:
         """The JSON error."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
+from pyjob.environment.mask import Mask
+from pyjob.logs import log_failure
 from pyjob.wire.file import FileSection
 from pyjob.wire.stream import StreamedResponse
 
@@ -30,8 +32,11 @@ class Page:
     ``ended`` is called once, by `end` or at the end of the body.
     """
 
-    def __init__(self, application: WSGIApplication, asked: str, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, application: WSGIApplication, asked: str, ended: Callable[[], None], mask: Mask
+    ) -> None:
         self._application = application
+        self._mask = mask
         self._asked = asked
         self._ended: Callable[[], None] | None = ended
         self._status = ""
@@ -122,7 +127,7 @@ class Page:
     def _tell_end(self, error: BaseException | None) -> None:
         self.end()
         if error is not None:
-            logger.error("the web view broke off its answer to %s", self._asked, exc_info=error)
+            log_failure(logger, f"the web view broke off its answer to {self._asked}", error, self._mask)
 
 
 class _Body:

@@ -13,8 +13,10 @@ from contextvars import Context
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from pyjob.environment.mask import Mask
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.event_loop import EventLoop
+from pyjob.logs import log_failure
 from pyjob.wire.asgi.environ import readable
 from pyjob.wire.asgi.exchange import Exchange
 from pyjob.wire.asgi.lifespan import Failure, Lifespan
@@ -60,7 +62,7 @@ class AsgiApplication:
     request or before. Raises `EntryPointError` where a2wsgi is not installed.
     """
 
-    def __init__(self, application: Asgi, event_loop: EventLoop) -> None:
+    def __init__(self, application: Asgi, event_loop: EventLoop, mask: Mask) -> None:
         if find_spec("a2wsgi") is None:  # not imported yet: it is heavy
             raise EntryPointError(
                 "webview_app returned an ASGI application, and those need a2wsgi: "
@@ -68,6 +70,7 @@ class AsgiApplication:
             )
         self._application = application
         self._event_loop = event_loop
+        self._mask = mask
         self._processes: dict[int, _Process] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -79,7 +82,7 @@ class AsgiApplication:
 
         self.start()
         process, loop = self._process(), self._event_loop.running()
-        exchange = Exchange(self._application, process.lifespan.state, process.tasks, loop)
+        exchange = Exchange(self._application, process.lifespan.state, process.tasks, loop, self._mask)
         served = ASGIMiddleware(exchange, loop=loop)(readable(environ), exchange.begin)
         chunks = exchange.chunks(served, has_body=environ["REQUEST_METHOD"] != "HEAD")
         next(chunks)
@@ -103,7 +106,7 @@ class AsgiApplication:
             attempt = process.attempt
             begins = attempt is None
             if attempt is None:
-                process.lifespan = Lifespan(self._application)
+                process.lifespan = Lifespan(self._application, self._mask)
                 # In a context of its own: start-up must not see the request that happens to be the first.
                 attempt = process.attempt = Context().run(
                     asyncio.run_coroutine_threadsafe, process.lifespan.start(), self._event_loop.running()
@@ -136,8 +139,10 @@ class AsgiApplication:
         closing = asyncio.run_coroutine_threadsafe(process.end(timeout / 2), self._event_loop.running())
         try:
             closing.result(timeout)
-        except BaseException:
-            logger.exception("the web application did not shut down within %g s", timeout)
+        except BaseException as error:  # noqa: BLE001
+            log_failure(
+                logger, f"the web application did not shut down within {timeout:g} s", error, self._mask
+            )
 
     def _process(self) -> _Process:
         # A child has no use for what it inherits from its parent: threads are missing, locks may be held.

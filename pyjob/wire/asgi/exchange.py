@@ -8,6 +8,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import is_hop_by_hop
 
+from pyjob.environment.mask import Mask
+from pyjob.logs import log_failure
 from pyjob.wire.asgi.environ import ENDLESS
 from pyjob.wire.asgi.protocol import Asgi, Message, Receive, Send
 
@@ -33,12 +35,14 @@ class Exchange:
         state: dict[str, Any],
         tasks: set[asyncio.Task[None]],
         loop: asyncio.AbstractEventLoop,
+        mask: Mask,
     ) -> None:
         self.head: tuple[str, list[tuple[str, str]]]
         self._application = application
         self._state = state
         self._tasks = tasks
         self._loop = loop
+        self._mask = mask
         self._error: BaseException | None = None
         # Whether the answer is complete; cancelled where the client has left.
         self._over: asyncio.Future[None] = loop.create_future()
@@ -93,13 +97,13 @@ class Exchange:
             await self._application(scope, self._receive, self._send)
             if not self._over.done():
                 raise RuntimeError("the web application returned before its answer was complete")
-        except BaseException as error:  # also SystemExit, which would end the loop
+        except BaseException as error:  # noqa: BLE001  also SystemExit, which would end the loop
             if not self._over.done():
                 self._error = error
             elif self._over.cancelled():
                 logger.info("the web application ended by %r after its client had left", type(error).__name__)
             else:
-                logger.exception("the web application failed after its answer")
+                log_failure(logger, "the web application failed after its answer", error, self._mask)
 
     async def _receive(self) -> Message:
         import asyncio

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from pyjob.environment.mask import Mask
 from pyjob.errors import message_of
+from pyjob.logs import log_failure
 from pyjob.wire.asgi.protocol import Asgi, Message
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ logger = logging.getLogger(__name__)
 class Lifespan:
     """One run of the lifespan protocol (https://asgi.readthedocs.io/en/latest/specs/lifespan.html)."""
 
-    def __init__(self, application: Asgi) -> None:
+    def __init__(self, application: Asgi, mask: Mask) -> None:
         self.state: dict[str, Any] = {}
         self._application = application
+        self._mask = mask
         self._is_up = self._has_listened = False
         self._error: BaseException | None = None
 
@@ -76,10 +79,10 @@ class Lifespan:
         scope = {"type": "lifespan", "asgi": VERSIONS, "state": self.state}
         try:
             await self._application(scope, self._receive, self._send)
-        except BaseException as error:  # also SystemExit, which would end the loop
+        except BaseException as error:  # noqa: BLE001  also SystemExit, which would end the loop
             self._error = error
             if self._is_up:
-                logger.exception("the web application's lifespan ended with an error")
+                log_failure(logger, "the web application's lifespan ended with an error", error, self._mask)
 
     async def _receive(self) -> Message:
         self._has_listened = True

@@ -9,19 +9,28 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyjob.application.rooms import Rooms, as_wsgi
+from pyjob.application.self_test import try_samples
 from pyjob.apps.call import CallRoom
 from pyjob.apps.probes import ProbesRoom
-from pyjob.apps.webview import WebviewRoom
 from pyjob.context import JobContext
 from pyjob.dispatcher import Dispatcher, Lane, RouteTable, checked_prefix
-from pyjob.errors import ConflictError, EntryPointError, JobError, message_of, one_line
-from pyjob.gate.admission import Admission, Uncounted
+from pyjob.environment import Environment
+from pyjob.errors import (
+    ConflictError,
+    EntryPointError,
+    JobError,
+    ManifestError,
+    SampleError,
+    message_of,
+    one_line,
+)
 from pyjob.gate.numbers import GateMetrics
 from pyjob.gate.row import Row
-from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
 from pyjob.job.loader import IS_LOADING, Surroundings, describe_failure, entered
+from pyjob.logs import log_failure
 from pyjob.manifest import Manifest, remarks_on
 from pyjob.metrics.calls import CallMetrics
 from pyjob.metrics.registry import add_job_metrics, new_registry
@@ -29,7 +38,7 @@ from pyjob.openapi.document import CALLS
 from pyjob.routes import job_routes, service_routes, waiting_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
-from pyjob.wire.asgi import AsgiApplication, is_asgi
+from pyjob.wire.asgi import AsgiApplication
 from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
@@ -44,10 +53,10 @@ class Application:
     """One job as a WSGI application.
 
     Nothing that would not survive a fork exists before it serves: loading begins with `start`, which
-    the first request calls where nobody has (SPEC 10.3). ``manifest``, ``state``, ``gates`` and
-    ``gate`` (that of the calls) are for reading. ``meet_server`` is called with the first request of each
-    server: only its environ tells which one this is. ``threads``: how many that one has, where somebody
-    knows (SPEC 10.4).
+    the first request calls where nobody has (SPEC 10.3). ``manifest``, ``environment``, ``state``, ``gates``,
+    ``gate`` (that of the calls) and ``job`` (None until it is read) are for reading. ``meet_server`` is
+    called with the first request of each server: only its environ tells which one this is. ``threads``: how
+    many that one has, where somebody knows (SPEC 10.4).
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class Application:
         settings: Settings,
         deployment: Deployment,
         meet_server: Callable[[Application, WSGIEnvironment], None],
+        environment: Environment,
         threads: int | None = None,
         prefix: str = "",
     ) -> None:
@@ -66,10 +76,13 @@ class Application:
         self._settings = settings
         self._deployment = deployment
         self.state = State()
+        self.job: Job | None = None
         self._make_instance = make_instance
         self._surroundings = surroundings
         self._prefix = checked_prefix(prefix)
         self._base_url = f"{self._prefix}/pub/job/{manifest.name}/{manifest.version}{CALLS}/webview"
+        self.environment = environment
+        self._mask = environment.mask
         self._context = JobContext()
         self._event_loop = EventLoop()
         self._calls: dict[str, CallRoom] = {}
@@ -82,12 +95,23 @@ class Application:
         self._metrics = CallMetrics(manifest.name, manifest.version)
         self._registry = new_registry(self._metrics, GateMetrics(self.gate))
         self._meet_server = meet_server
+        self._rooms = Rooms(
+            manifest=manifest,
+            gates=self.gates,
+            metrics=self._metrics,
+            context=self._context,
+            event_loop=self._event_loop,
+            settings=settings,
+            mask=self._mask,
+            threads=threads,
+            meet=self._meet,
+        )
         self._servers_met: list[weakref.ref[object] | None] = []
         self._changing = threading.Lock()
         # What answers once the server is known; None before loading has begun.
         self._table: Dispatcher | None = None
         self._answer: WSGIApplication = self._first_request
-        for remark in remarks_on(manifest):
+        for remark in (*remarks_on(manifest), *environment.remarks):
             logger.warning("%s", remark)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -197,20 +221,22 @@ class Application:
     def _load_or_fail(self) -> BaseException | None:
         name, began = f"job {self.manifest.name} {self.manifest.version}", time.perf_counter()
         try:
-            job = self._load_job()
+            job = self.job = self._load_job()
             table = self._job_table(job)
+            if self._settings.self_test is not None:
+                try_samples(table, job, self._settings.self_test, self._mask)
             if self._starts_webview and self._asgi is not None:
                 self._asgi.start()
             self._turn_to(table)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             # Whatever it is: sys.exit() in a job must not end the server.
             reason = self._reason(error)
             failed = error_response(503, f"the job failed to start: {reason}")
             self._turn_to(self._dispatcher(waiting_routes(), otherwise=failed))
             # The message of a broken rule is enough; anything else wants its traceback.
-            broken_rule = isinstance(error, (EntryPointError, ConflictError))
+            broken_rule = isinstance(error, (EntryPointError, ConflictError, ManifestError, SampleError))
             told = None if broken_rule else error
-            logger.log(logging.ERROR, "%s failed to start: %s", name, reason, exc_info=told)
+            log_failure(logger, f"{name} failed to start: {reason}", told, self._mask)
             self.state.become_failed(reason)
             return error
         logger.info("%s is ready after %.2f s", name, time.perf_counter() - began)
@@ -219,9 +245,9 @@ class Application:
 
     def _reason(self, error: BaseException) -> str:
         try:
-            return one_line(describe_failure(error, self.manifest))
+            return one_line(self._mask(describe_failure(error, self.manifest)))
         except Exception:  # noqa: BLE001  an error of the author's making; loading must end all the same
-            return f"{one_line(message_of(error))}, cause={type(error).__name__}"
+            return f"{one_line(self._mask(message_of(error)))}, cause={type(error).__name__}"
 
     def _load_job(self) -> Job:
         with entered(self.manifest, self._surroundings):
@@ -231,9 +257,9 @@ class Application:
                 instance, self.manifest, base_url=self._base_url, wait_for=self._event_loop.wait_for
             )
         for warning in job.warnings:
-            logger.warning("%s", warning)
+            logger.warning("%s", self._mask(warning))
         if job.metrics is not None:
-            add_job_metrics(self._registry, job.metrics)
+            add_job_metrics(self._registry, job.metrics, self._mask)
         return job
 
     def _dispatcher(self, routes: RouteTable, otherwise: WSGIApplication | None = None) -> Dispatcher:
@@ -244,52 +270,16 @@ class Application:
 
     def _job_table(self, job: Job) -> Dispatcher:
         """Everything that waits for the job."""
-        calls = [(endpoint, self._call_room(endpoint)) for endpoint in job.endpoints]
+        calls = [(endpoint, self._rooms.call(endpoint)) for endpoint in job.endpoints]
         # In process there are no methods: where a path has two, POST is the call.
         for endpoint, room in sorted(calls, key=lambda call: call[0].method):
             self._calls[endpoint.path] = room
-        webview = None if job.webview is None else self._webview_room(job.webview)
-        return self._dispatcher(job_routes(job, calls, webview, self.manifest))
-
-    def _call_room(self, endpoint: Endpoint) -> CallRoom:
-        return CallRoom(
-            endpoint,
-            admission=Admission(self.gate, self._metrics.endpoint(endpoint.path), most=self._most()),
-            context=self._context,
-            wait_for=self._event_loop.wait_for,
-            max_body_size=self.manifest.jobtype_extra.max_body_size,
-            access_log=self._settings.access_log,
-            meet=self._meet,
-        )
-
-    def _webview_room(self, application: Callable[..., Any]) -> WebviewRoom:
-        is_relative = is_asgi(application)
-        if is_relative:
-            # A loop of its own: a page that blocks its loop holds up no call.
-            application = self._asgi = AsgiApplication(application, EventLoop())
-        most = self._most()
-        return WebviewRoom(
-            application,
-            base_url=self._base_url,
-            prefix=self._prefix,
-            is_relative=is_relative,
-            admission=Admission(
-                self.gates.pages,
-                Uncounted(),
-                most=most,
-                # Hanging pages leave threads for calls.
-                share=None if most is None else max(1, most // 2),
-                uses_reserve=True,
-            ),
-            knows_threads=self.threads is not None,
-            context=self._context,
-            max_body_size=self.manifest.jobtype_extra.max_body_size,
-            meet=self._meet,
-        )
-
-    def _most(self) -> int | None:
-        """How many may run and wait where each holds a thread of the server: one is left for probes."""
-        return None if self.threads is None or self.threads < 2 else self.threads - 1
+        webview = None
+        if job.webview is not None:
+            application = as_wsgi(job.webview, self._mask)
+            self._asgi = application if isinstance(application, AsgiApplication) else None
+            webview = self._rooms.webview(application, base_url=self._base_url, prefix=self._prefix)
+        return self._dispatcher(job_routes(job, calls, webview, self.manifest, self._mask))
 
     def _stuck(self) -> str | None:
         patience = self.manifest.jobtype_extra.stuck_after

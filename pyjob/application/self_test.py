@@ -1,0 +1,59 @@
+"""Sending a job its own samples before it is called ready: what answers an error is not ready."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from pyjob.application.samples import SampleRequest, failure_of, faulty_samples, sample_requests
+from pyjob.environment.mask import Mask
+from pyjob.errors import SampleError
+from pyjob.job.job import Job
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) -> None:
+    """Send ``table`` every sample of ``job``, each to be answered within ``seconds``.
+
+    Raises `SampleError` that names all which are not answered as they should be.
+    """
+    failed = faulty_samples(job.warnings)
+    for request in sample_requests(job.endpoints):
+        failure = _Attempt(table, request).failure(seconds)
+        if failure is not None:
+            failed.append(f"{request}: {failure}")
+    if failed:
+        raise SampleError(mask(f"the self-test failed: {'; '.join(failed)}"))
+
+
+class _Attempt(threading.Thread):
+    """One request in a thread of its own: what does not end in time is left to itself."""
+
+    def __init__(self, table: WSGIApplication, request: SampleRequest) -> None:
+        super().__init__(name="pyjob-self-test", daemon=True)
+        self._table = table
+        self._request = request
+        self._failure: str | None = None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        # Only for this: a server without a self-test does without werkzeug's test client.
+        from werkzeug.test import Client
+
+        try:
+            with Client(self._table).open(
+                self._request.url, method=self._request.method, json=self._request.body
+            ) as answer:
+                answer.get_data()  # all of it, streams too
+                self._failure = failure_of(answer)
+        except BaseException as error:  # noqa: BLE001  a stream of the job's that breaks off
+            self._failure = f"its answer broke off: {type(error).__name__}: {error}"
+        finally:
+            self._over.set()
+
+    def failure(self, seconds: float) -> str | None:
+        """What is wrong with the answer, if anything."""
+        self.start()
+        return self._failure if self._over.wait(seconds) else f"no answer within {seconds:g} s"

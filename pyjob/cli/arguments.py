@@ -1,0 +1,56 @@
+"""Values of options, and what is wrong with them in the words of a usage error."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+
+from pyjob.dispatcher import checked_prefix
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def prefix(text: str) -> str:
+    """What a proxy strips."""
+    try:
+        return checked_prefix(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 for any."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, found {text!r}")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A length of time, from 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
+    return number
+
+
+def positive(text: str) -> int:
+    """A count, from 1."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, found {text!r}")
+    return number
+
+
+def variable(text: str) -> tuple[str, str]:
+    """``NAME=VALUE``; the value may be a secret, so that no error repeats it."""
+    name, equals, value = text.partition("=")
+    if not equals or not _VARIABLE.fullmatch(name):
+        raise argparse.ArgumentTypeError("expected NAME=VALUE, with letters, digits and _ in the name")
+    if "\0" in value:
+        raise argparse.ArgumentTypeError(f"{name}: the value holds a NUL")
+    return name, value

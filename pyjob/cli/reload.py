@@ -1,0 +1,93 @@
+"""`pyjob run --reload`: werkzeug's reloader around a server of ours.
+
+Two processes: the outer one holds the listening socket and starts the inner one again whenever that ends with
+the reloader's own status; the inner one serves in a thread and looks at files in the main one. So a caller
+never meets a closed port.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+# Without a public name: `run_simple` brings it together with a server of werkzeug's own.
+from werkzeug._reloader import run_with_reloader
+from werkzeug.serving import is_running_from_reloader
+
+from pyjob.errors import AddressError, ManifestError, PyjobError
+from pyjob.manifest import Manifest
+from pyjob.manifest.source import FILE_NAME, OLD_FILE_NAME
+
+DESCRIPTOR = "PYJOB_RELOAD_SOCKET"
+BACKLOG = 1024
+# Files that are no Python and are made by people, not by the job itself.
+FOLDERS = ("templates", "static")
+
+
+def is_inner() -> bool:
+    """Whether this process is the one that serves, and is started again."""
+    return bool(is_running_from_reloader())
+
+
+def run_outer(address: tuple[str, int] | None) -> None:
+    """Listen at ``address``, if any, and run this command again until that ends for good; exits."""
+    if address is None:
+        run_with_reloader(_nothing)
+        return
+    try:
+        listening = socket.create_server(address, backlog=BACKLOG)
+    except OSError as error:
+        raise AddressError(f"cannot listen on {address[0]}:{address[1]}: {error}") from error
+    with listening:
+        listening.set_inheritable(True)
+        os.environ[DESCRIPTOR] = str(listening.fileno())
+        run_with_reloader(_nothing)
+
+
+def run_inner(serve: Callable[[socket.socket | None], object], files: Iterable[Path]) -> None:
+    """Serve in a thread until one of ``files``, or a Python file below one that is a folder, changes."""
+    descriptor = os.environ.pop(DESCRIPTOR, None)
+    listening = None if descriptor is None else socket.socket(fileno=int(descriptor))
+
+    def main() -> None:
+        os.environ.pop("WERKZEUG_RUN_MAIN", None)  # none of the job's business
+        try:
+            serve(listening)
+        except Exception as error:  # noqa: BLE001  the next change may mend it, so the process stays
+            sys.stderr.write(f"pyjob: error: {error}\n")
+
+    status: object = 0
+    try:
+        run_with_reloader(main, extra_files=[str(file) for file in files])
+    except SystemExit as ended:
+        status = ended.code
+    # A thread of the job's that does not end must not keep the next version from starting.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 1)
+
+
+def files_of(manifest: Manifest) -> Iterator[Path]:
+    """What to look at: the job's folder for Python files, what the manifest names, pages and their parts."""
+    yield manifest.folder
+    yield from manifest.files
+    if manifest.jobtype_extra.requirements_path:
+        yield manifest.folder / manifest.jobtype_extra.requirements_path
+    for name in FOLDERS:
+        yield from (file for file in (manifest.folder / name).rglob("*") if file.is_file())
+
+
+def files_told_of(error: PyjobError, folder: Path) -> Iterator[Path]:
+    """Where a fault of the manifest may be mended: its usual places, and the files that ``error`` names."""
+    yield from (folder / name for name in (FILE_NAME, OLD_FILE_NAME))
+    if isinstance(error, ManifestError):
+        for source in {error.source, *(one.source for one in error.problems)} - {""}:
+            yield folder / source
+            yield Path.cwd() / source
+
+
+def _nothing() -> None:
+    """What the outer process does itself."""

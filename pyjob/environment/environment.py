@@ -1,0 +1,183 @@
+"""What is set for a job before its code is imported: where each variable comes from, and which are secret.
+
+Precedence, low to high (SPEC 3.1): inherited environment, `runtime_env`, the secret file, what was given to
+the command. Nothing here touches the process: the loader puts ``variables`` into `os.environ`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyjob.environment.env_file import read_env_file
+from pyjob.environment.mask import LEAST, Mask
+from pyjob.errors import ManifestError, Problem, Remark
+from pyjob.manifest import Manifest
+from pyjob.manifest.fields import RESERVED_NAMES
+
+FILE_VARIABLE = "PYJOB_RUNTIME_ENV_FILE"
+SECRETS_VARIABLE = "PYJOB_SECRETS"
+_DEPLOYED = "JOB_DEPLOYMENT_TIMESTAMP"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """``variables`` are to be set; ``origins`` says where each came from.
+
+    ``secret`` are names whose values must appear nowhere (SPEC 3.3), ``mask`` replaces these values.
+    ``files`` were read, ``remarks`` are to be logged.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    secret: frozenset[str] = frozenset()
+    mask: Mask = field(default_factory=Mask)
+    files: tuple[Path, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+
+
+def environment_of(
+    manifest: Manifest,
+    inherited: Mapping[str, str],
+    *,
+    cwd: Path,
+    env_file: Path | None = None,
+    given: Mapping[str, str] | None = None,
+    with_identity: bool = False,
+) -> Environment:
+    """The environment of the job of ``manifest``, in a process that has inherited ``inherited``.
+
+    ``env_file`` stands in for the manifest's secret file, as ``PYJOB_RUNTIME_ENV_FILE`` does; relative to
+    ``cwd``. ``given`` wins over all. ``with_identity``: JOB_NAME and JOB_VERSION are set where they are not.
+    Raises `ManifestError` for a secret file that is missing or wrong (SPEC 3.4).
+    """
+    layers = _Layers(inherited)
+    if with_identity:
+        layers.add("the manifest", {"JOB_NAME": manifest.name, "JOB_VERSION": manifest.version}, keep=True)
+    stands_in = environment_stands_in(inherited) and bool(manifest.secret_runtime_env_file)
+    layers.add("runtime_env", manifest.runtime_env, keep=stands_in)
+    secrets = _Secrets(manifest, layers, stands_in=stands_in)
+    secrets.read(_other_file(env_file, inherited, cwd))
+    layers.add("given", given or {})
+    values = {name: layers.now[name] for name in secrets.names if name in layers.now}
+    return Environment(
+        layers.variables,
+        layers.origins,
+        frozenset(secrets.names),
+        Mask(values.values()),
+        tuple(secrets.files),
+        (*secrets.remarks, *_short(values, secrets.source)),
+    )
+
+
+def environment_stands_in(inherited: Mapping[str, str]) -> bool:
+    """Whether a platform has put secrets into the environment itself (SPEC 3.4). Raises `ManifestError`."""
+    chosen = inherited.get(SECRETS_VARIABLE)
+    if chosen and chosen != "environment":
+        problem = Problem(SECRETS_VARIABLE, '"environment", or nothing', "something else")
+        raise ManifestError("environment", [problem])
+    return bool(chosen or inherited.get(_DEPLOYED))
+
+
+class _Layers:
+    """Variables on top of each other; ``now`` is what a process would have."""
+
+    def __init__(self, inherited: Mapping[str, str]) -> None:
+        self.inherited = inherited
+        self.now = dict(inherited)
+        self.variables: dict[str, str] = {}
+        self.origins: dict[str, str] = {}
+
+    def add(self, origin: str, values: Mapping[str, str], *, keep: bool = False) -> None:
+        """Set ``values``; with ``keep``, what was inherited is left alone."""
+        for name, value in values.items():
+            if keep and name in self.inherited:
+                continue
+            self.now[name] = self.variables[name] = value
+            self.origins[name] = origin
+
+
+class _Secrets:
+    """The names of the job's secrets, and their values where a file has them."""
+
+    def __init__(self, manifest: Manifest, layers: _Layers, *, stands_in: bool) -> None:
+        self._manifest = manifest
+        self._layers = layers
+        self._stands_in = stands_in
+        self.source = manifest.secret_runtime_env_file
+        self.names: set[str] = set()
+        self.files: list[Path] = []
+        self.remarks: list[Remark] = []
+
+    def read(self, other: tuple[Path, str] | None) -> None:
+        """Read ``other``, or else the manifest's file, or else what stands in for it."""
+        if other is not None:
+            file, self.source = other
+            self._take(file)
+            return
+        if not self.source:
+            return
+        file = self._manifest.folder / self.source
+        template = file.with_name(f"{file.name}.dist")
+        if self._stands_in and template.is_file():
+            self._take_names(template)
+        if os.path.lexists(file):
+            self._take(file)
+        elif not self._stands_in:
+            raise missing_file(self._manifest, "secret_runtime_env_file")
+
+    def _take(self, file: Path) -> None:
+        values = read_env_file(file, self.source, self._layers.now, reserved=RESERVED_NAMES).values
+        self.names |= values.keys()
+        self.files.append(file)
+        self._layers.add(self.source, values, keep=self._stands_in)
+
+    def _take_names(self, template: Path) -> None:
+        source = f"{self.source}.dist"
+        try:
+            self.names |= read_env_file(template, source, _AnyName()).values.keys()
+        except ManifestError as error:
+            self.remarks += [
+                Remark(one.source or source, f"{one}; so it is not known what is secret", one.line)
+                for one in error.problems
+            ]
+
+
+class _AnyName(Mapping[str, str]):
+    """An environment that has every name, for files of which only the names count."""
+
+    def __getitem__(self, name: str) -> str:
+        return ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def missing_file(manifest: Manifest, field: str) -> ManifestError:
+    """The error of a secret file of the manifest that is not there; it names its template (SPEC 3.4)."""
+    file = manifest.folder / getattr(manifest, field)
+    template = file.with_name(f"{file.name}.dist")
+    remedy = f": copy {template.name} to {file.name} and fill it in" if template.is_file() else ""
+    problem = Problem(field, f"the file {getattr(manifest, field)}", f"nothing{remedy}")
+    return ManifestError(manifest.source, [manifest.located(problem)])
+
+
+def _other_file(env_file: Path | None, inherited: Mapping[str, str], cwd: Path) -> tuple[Path, str] | None:
+    """A file that somebody names in place of the manifest's, and what to call it."""
+    if env_file is not None:
+        return cwd / env_file, str(env_file)
+    named = inherited.get(FILE_VARIABLE)
+    return (cwd / named, named) if named else None
+
+
+def _short(values: Mapping[str, str], source: str) -> Iterator[Remark]:
+    names = sorted(name for name, value in values.items() if 0 < len(value) < LEAST)
+    if names:
+        yield Remark(
+            source, f"{', '.join(names)}: shorter than {LEAST} characters, so not masked in logs and errors"
+        )
