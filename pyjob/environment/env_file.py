@@ -172,7 +172,6 @@ class _Reader:
 
     def _expanded(self, name: str, raw: str, line: int, special: re.Pattern[str]) -> str | None:
         """Return ``raw`` with its references replaced, and its backslash pairs where ``special`` has them."""
-        faults = len(self._problems)
         known = True
         parts: list[str] = []
         end = 0
@@ -186,9 +185,7 @@ class _Reader:
             known = known and value is not None
             parts.append(value or "")
         parts.append(raw[end:])
-        if not known or len(self._problems) > faults:
-            return None
-        return self._kept(name, parts, line)
+        return self._kept(name, parts, line) if known else None
 
     def _referred(self, reference: re.Match[str], special: re.Pattern[str], line: int) -> str | None:
         """Return what ``${...}`` stands for; None when that is not known."""
