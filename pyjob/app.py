@@ -6,27 +6,20 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pyjob.application import Application
-from pyjob.apps.probes import ProbesRoom
-from pyjob.dispatcher import Dispatcher, RouteTable
-from pyjob.environment import Environment, environment_of
+from pyjob.environment import environment_of
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import offers_a_job
-from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
+from pyjob.job.loader import Chdir, Surroundings, make_instance
 from pyjob.logs import set_up_logging
-from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
-from pyjob.metrics.calls import CallMetrics
-from pyjob.metrics.registry import new_registry
-from pyjob.routes import service_routes
+from pyjob.manifest import find_manifest, manifest_of
+from pyjob.own import JobSource, assembled, failed_application, maker_of, own_application
 from pyjob.serving.server import DEFAULT_PORT, serve_application
-from pyjob.serving.takeover import meet
-from pyjob.settings import Deployment, Settings
-from pyjob.state import State
-from pyjob.wire.response import error_response
+from pyjob.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -95,15 +88,20 @@ def create(
         raise TypeError("manifest: only a class or an instance at hand takes one; a folder has its job.yaml")
     if source is None:
         application = own_application(
-            prefix=prefix, settings=settings, threads=threads, chdir=True if chdir is None else chdir, env=env
+            JobSource(env=env or {}),
+            prefix=prefix,
+            settings=settings,
+            threads=threads,
+            chdir=True if chdir is None else chdir,
+            roots=(create,),
         )
     elif isinstance(source, (str, os.PathLike)):
         found = find_manifest(Path(source), environ=os.environ, cwd=Path.cwd())
         environment = environment_of(found, os.environ, cwd=Path.cwd(), given=env)
-        application = _application(
+        application = assembled(
             found,
             environment,
-            _maker(found, environment),
+            maker_of(found, environment),
             Surroundings("load" if chdir is None else chdir, environment=environment.variables),
             settings=settings,
             prefix=prefix,
@@ -116,70 +114,6 @@ def create(
     if load == "now":
         application.load()
     return application
-
-
-def own_application(
-    path: Path | None = None,
-    *,
-    manifest_file: Path | None = None,
-    overrides: Sequence[str] = (),
-    env: Mapping[str, str] | None = None,
-    env_file: Path | None = None,
-    prefix: str = "",
-    settings: Settings | None = None,
-    threads: int | None = None,
-    log_level: str | None = None,
-    log_to: TextIO | None = None,
-    chdir: Chdir = True,
-) -> Application:
-    """The application of a process that is the job's own: of ``path``, or of the current folder.
-
-    ``overrides`` are single values of the manifest (``FIELD=VALUE``), ``env`` wins over all other variables,
-    ``env_file`` stands in for the manifest's secret file. Sets up logging; the job's folder becomes the
-    working directory when it loads (SPEC 1.2, 3.1). Raises `ManifestError`.
-    """
-    found, environment = configuration_of(path, manifest_file, overrides, env, env_file)
-    level = log_level or {**os.environ, **environment.variables}.get("LOG_LEVEL")
-    set_up_logging(level or "info", log_to, mask=environment.mask)
-    return _application(
-        found,
-        environment,
-        _maker(found, environment),
-        Surroundings(chdir, own_process=True, environment=environment.variables),
-        settings=settings,
-        prefix=prefix,
-        threads=threads,
-        roots=(create,),
-    )
-
-
-def configuration_of(
-    path: Path | None,
-    manifest_file: Path | None,
-    overrides: Sequence[str],
-    env: Mapping[str, str] | None,
-    env_file: Path | None,
-) -> tuple[Manifest, Environment]:
-    """Manifest and environment of the process's own job; changes nothing. Raises `ManifestError`."""
-    cwd, inherited = Path.cwd(), {**os.environ, **(env or {})}
-    found = find_manifest(path, environ=inherited, cwd=cwd, manifest=manifest_file, settings=overrides)
-    found = with_identity(found, inherited)
-    return found, environment_of(found, inherited, cwd=cwd, env_file=env_file, given=env, with_identity=True)
-
-
-def unloadable_application(error: PyjobError, folder: Path, log_level: str | None = None) -> Application:
-    """An application in place of the job in ``folder``: its probes and the log tell of ``error``."""
-    set_up_logging(log_level or os.environ.get("LOG_LEVEL") or "info")
-    for line in str(error).splitlines():
-        logger.error("%s", line)
-
-    def refuse() -> object:
-        raise error
-
-    manifest = with_identity(manifest_of(None, name=folder.name, folder=folder), os.environ)
-    return _application(
-        manifest, Environment(), refuse, Surroundings(False), settings=None, prefix="", threads=None
-    )
 
 
 def serve(
@@ -201,35 +135,6 @@ def serve(
     serve_application(create(job, manifest=manifest), host=host, port=port, threads=threads)
 
 
-def _application(
-    manifest: Manifest,
-    environment: Environment,
-    maker: Callable[[], object],
-    surroundings: Surroundings,
-    *,
-    settings: Settings | None,
-    prefix: str,
-    threads: int | None,
-    roots: tuple[object, ...] = (),
-) -> Application:
-    return Application(
-        manifest,
-        make_instance=maker,
-        surroundings=surroundings,
-        settings=settings or Settings(),
-        # The job's variables are in force only once it loads, but the deployment is told of before.
-        deployment=Deployment.from_environment({**os.environ, **environment.variables}),
-        environment=environment,
-        meet_server=lambda application, environ: meet(application, environ, application, *roots),
-        threads=threads,
-        prefix=prefix,
-    )
-
-
-def _maker(manifest: Manifest, environment: Environment) -> Callable[[], object]:
-    return lambda: make_instance(load_entry_class(manifest, environment.variables))
-
-
 def _of_class(
     source: Any,
     document: Mapping[str, object] | None,
@@ -249,7 +154,7 @@ def _of_class(
     cls = source if isinstance(source, type) else type(source)
     manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
     environment = environment_of(manifest, os.environ, cwd=Path.cwd(), given=env)
-    return _application(
+    return assembled(
         manifest,
         environment,
         (lambda: make_instance(source)) if isinstance(source, type) else (lambda: source),
@@ -287,26 +192,11 @@ class _OwnApplication:
 
     def _make(self) -> WSGIApplication:
         try:
-            return own_application()
+            return own_application(JobSource(), roots=(create,))
         except (PyjobError, OSError) as error:
             set_up_logging(os.environ.get("LOG_LEVEL") or "info")
             logger.error("%s", error)  # noqa: TRY400  the message is for the author; a traceback is not
-            return _failed_application(error)
-
-
-def _failed_application(error: Exception) -> WSGIApplication:
-    """Probes and metrics that tell why there is no job, and 503 for the rest."""
-    name, version = os.environ.get("JOB_NAME", ""), os.environ.get("JOB_VERSION", "")
-    state = State()
-    state.become_failed(f"{'; '.join(str(error).splitlines())}, cause={type(error).__name__}")
-    registry = new_registry(CallMetrics(name, version))
-    probes = ProbesRoom(state, Deployment.from_environment(os.environ), name=name, version=version)
-    routes = RouteTable()
-    routes.at_all(service_routes(probes, registry))
-    return Dispatcher(
-        routes,
-        otherwise=error_response(503, f"the job failed to start: {state.error}"),
-    )
+            return failed_application(error)
 
 
 _OWN_APPLICATION = _OwnApplication()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from typing import TextIO
 
@@ -59,6 +60,18 @@ def set_up_logging(level: str, stream: TextIO | None = None, *, mask: Mask | Non
     root.setLevel(LEVELS.get(known, logging.INFO))
     if known not in LEVELS:
         logger.warning("LOG_LEVEL: expected one of %s, found %r: using info", ", ".join(LEVELS), level[:60])
+
+
+def log_dying_threads() -> None:
+    """Log what ends a thread of the job's own: Python would print it to stderr, secrets and all."""
+
+    def log(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_type is SystemExit:
+            return
+        name = "a thread" if ended.thread is None else f"the thread {ended.thread.name}"
+        logger.error("%s ended by an exception", name, exc_info=ended.exc_value)
+
+    threading.excepthook = log
 
 
 def log_failure(logger: logging.Logger, message: str, error: BaseException | None, mask: Mask) -> None:

@@ -25,6 +25,7 @@ HOUSE = [
     {"testing"},
     {"_root"},
     {"app"},
+    {"own"},
     {"serving"},
     {"lanes"},
     {"application"},

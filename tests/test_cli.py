@@ -107,7 +107,7 @@ def test_an_unknown_option_shows_the_usage_of_its_command() -> None:
     ended = pyjob_command("run", "--prot=7001")
     assert ended.returncode == 2
     assert "usage: pyjob run" in ended.stderr
-    assert "unrecognized arguments: --prot=7001" in ended.stderr
+    assert "unrecognized arguments: --prot\n" in ended.stderr  # the value may be a secret
 
 
 def test_a_port_in_the_environment_that_is_no_number_is_named(make_job: MakeJob) -> None:

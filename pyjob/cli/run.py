@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyjob.app import configuration_of, own_application, unloadable_application
 from pyjob.application import Application
 from pyjob.cli import arguments, config
 from pyjob.errors import ManifestError, Problem, PyjobError
 from pyjob.lanes.lanes import DEFAULT_THREADS
 from pyjob.logs import LEVELS
+from pyjob.own import JobSource, own_application, unloadable_application
 from pyjob.serving.server import DEFAULT_GRACE, DEFAULT_HOST, DEFAULT_PORT, serve_application
 from pyjob.settings import Settings
 
@@ -157,31 +157,30 @@ def _reload(options: argparse.Namespace) -> int:
     from pyjob.cli import reload
 
     if not reload.is_inner():
-        reload.run_outer(
-            None if options.unix_socket else (options.host, _port_of(_variables(options), options))
-        )
+        port = _port_of(_variables(options), options)
+        reload.run_outer(None if options.unix_socket else (options.host, port))
         return 0
+    source = _source(options)
     files = [file for file in (options.path, options.manifest, options.env_file) if file is not None]
     try:
         application = _application(options)
         files += application.environment.files
     except PyjobError as error:
         # The next change may mend it.
-        at = Path.cwd() / (options.path or "")
-        application = unloadable_application(error, at if at.is_dir() else at.parent, options.log_level)
-        files += reload.files_told_of(error, application.manifest.folder)
+        application = unloadable_application(error, source.folder, options.log_level)
+        files += reload.files_told_of(error, source.folder)
     files += reload.files_of(application.manifest)
     reload.run_inner(lambda bound: _serve(options, application, bound), files)
     return 0
 
 
+def _source(options: argparse.Namespace) -> JobSource:
+    return JobSource(options.path, options.manifest, options.set, dict(options.env), options.env_file)
+
+
 def _application(options: argparse.Namespace) -> Application:
     return own_application(
-        options.path,
-        manifest_file=options.manifest,
-        overrides=options.set,
-        env=dict(options.env),
-        env_file=options.env_file,
+        _source(options),
         prefix=options.url_prefix,
         log_level=options.log_level,
         log_to=sys.stderr if options.print_config else None,
@@ -216,12 +215,10 @@ def _serve(options: argparse.Namespace, application: Application, bound: socket.
 def _variables(options: argparse.Namespace) -> Mapping[str, str]:
     """The job's variables, as far as they can be told before it is certain that it has any."""
     try:
-        env = dict(options.env)
-        return configuration_of(options.path, options.manifest, options.set, env, options.env_file)[
-            1
-        ].variables
+        _, environment = _source(options).configuration()
     except PyjobError:
         return {}
+    return environment.variables
 
 
 def _port_of(variables: Mapping[str, str], options: argparse.Namespace) -> int:
