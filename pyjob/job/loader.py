@@ -16,7 +16,7 @@ import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,31 +74,34 @@ def entered(manifest: Manifest, surroundings: Surroundings) -> Iterator[None]:
                 os.chdir(before)
 
 
-@contextmanager
-def process_lent(manifest: Manifest) -> Iterator[None]:
-    """The process as `pyjob run` gives it to a job, for a while: a test.
+class LentProcess(AbstractContextManager[None]):
+    """The process as `pyjob run` gives it to the job of ``manifest``, for a while: a test.
 
     On the way out working directory, environment and ``sys.path`` are as before, and the modules of the
     job's folder that came meanwhile are forgotten, so that the next one finds a process like this one's.
     """
-    with PROCESS_LOCK:
-        folder, environment = Path.cwd(), dict(os.environ)
-        path, modules = sys.path.copy(), frozenset(sys.modules)
-        # First, also where it is on the path already: another job's folder may stand before it.
-        sys.path.insert(0, str(manifest.folder))
-        os.environ.update(JOB_NAME=manifest.name, JOB_VERSION=manifest.version)
-    try:
-        yield
-    finally:
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def __enter__(self) -> None:
         with PROCESS_LOCK:
-            _forget_modules(manifest.folder.resolve(), modules)
-            sys.path[:] = path
-            for name in (os.environ.keys() | environment.keys()) - NOT_OURS:
-                if name in environment:
-                    os.environ[name] = environment[name]
+            self._folder, self._environment = Path.cwd(), dict(os.environ)
+            self._path, self._modules = sys.path.copy(), frozenset(sys.modules)
+            # First, also where it is on the path already: another job's folder may stand before it.
+            sys.path.insert(0, str(self._manifest.folder))
+            os.environ.update(JOB_NAME=self._manifest.name, JOB_VERSION=self._manifest.version)
+
+    def __exit__(self, *_: object) -> None:
+        with PROCESS_LOCK:
+            _forget_modules(self._manifest.folder.resolve(), self._modules)
+            sys.path[:] = self._path
+            for name in (os.environ.keys() | self._environment.keys()) - NOT_OURS:
+                if name in self._environment:
+                    os.environ[name] = self._environment[name]
                 else:
                     del os.environ[name]
-            os.chdir(folder)
+            os.chdir(self._folder)
 
 
 def load_entry_class(manifest: Manifest, variables: Mapping[str, str]) -> type:

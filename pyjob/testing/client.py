@@ -1,0 +1,128 @@
+"""A job under test: loaded as `pyjob run` loads it, called through its WSGI application."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from werkzeug.test import Client, TestResponse
+
+from pyjob.app import create
+from pyjob.errors import message_of
+from pyjob.job.loader import LentProcess
+from pyjob.testing.samples import SampleRequest, error_of, failure_of, faulty_samples, sample_requests
+
+
+class JobClient:
+    """The job of ``source``, loaded and open until `close`; a context manager.
+
+    ``source`` and ``manifest`` are those of `pyjob.create`. ``env``: variables that win over those of the
+    manifest. While it is open the process is the job's, as under `pyjob run`: working directory (not for
+    a class at hand), ``sys.path`` and environment. Of several, the last opened is the first to be closed.
+
+    Raises `ManifestError` for a faulty manifest, and whatever the job raises while it loads.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | type | object,
+        *,
+        manifest: Mapping[str, object] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        in_folder = isinstance(source, (str, os.PathLike))
+        self.application = create(source, manifest=manifest, chdir=in_folder, env=env)
+        self._client = Client(self.application)
+        with ExitStack() as opened:
+            opened.enter_context(LentProcess(self.application.manifest))
+            opened.callback(self.application.close, 0)
+            self.application.load()
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the job, and give the process back as it was."""
+        self._opened.close()
+
+    def perform(self, /, **arguments: Any) -> Any:
+        """Call `perform`: its result, as `call` gives it."""
+        __tracebackhide__ = True
+        return self.call("/perform", arguments)
+
+    def call(self, path: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """POST ``arguments`` to the endpoint at ``path``: the result as a caller gets it, from JSON.
+
+        Bytes where the answer is no JSON. Raises `JobError` with status, message and kind of an answer of 400
+        or more; its ``__cause__`` is what the job raised, where the log tells of that with a traceback.
+        """
+        __tracebackhide__ = True  # pytest shows the line of the test, and the job's own traceback
+        with _told_exceptions() as told:
+            answer = self.post(path, json=dict(arguments or {}))
+        error = error_of(answer)
+        if error is not None:
+            raise error from (told[-1] if told else None)
+        return answer.get_json() if answer.is_json else answer.get_data()
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        """`request` with GET."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> TestResponse:
+        """`request` with POST."""
+        return self.request("POST", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Any request to anything of the job; ``options`` are those of `werkzeug.test.Client.open`."""
+        # Read to its end: a call whose answer is left unread would keep its slot.
+        options.setdefault("buffered", True)
+        return self._client.open(path, method=method, **options)
+
+    def assert_samples(self) -> None:
+        """Send every sample of every endpoint; AssertionError that lists those that fail."""
+        __tracebackhide__ = True
+        job = self.application.job
+        requests = [] if job is None else list(sample_requests(job.endpoints))
+        faults = [] if job is None else faulty_samples(job.warnings)
+        if not requests and not faults:
+            raise AssertionError("the job has no samples: give it docs_input_example or docs_input_examples")
+        failures = [f"{one}: {failure}" for one in requests if (failure := self._failure_of(one)) is not None]
+        if faults or failures:
+            count = f"{len(faults) + len(failures)} of {len(faults) + len(requests)} samples failed:"
+            raise AssertionError("\n".join([count, *faults, *failures]))
+
+    def _failure_of(self, one: SampleRequest) -> str | None:
+        try:
+            return failure_of(self.request(one.method, one.url, json=one.body))
+        except Exception as error:  # noqa: BLE001  whatever breaks a stream: the other samples are told of, too
+            return f"the answer broke off: {message_of(error)} ({type(error).__name__})"
+
+
+@contextmanager
+def _told_exceptions() -> Iterator[list[BaseException]]:
+    """The exceptions that pyjob logs in this thread meanwhile."""
+    told: list[BaseException] = []
+    thread = threading.get_ident()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread and record.exc_info and record.exc_info[1] is not None:
+                told.append(record.exc_info[1])
+
+    listener, logger = Listener(), logging.getLogger("pyjob")
+    logger.addHandler(listener)
+    try:
+        yield told
+    finally:
+        logger.removeHandler(listener)
