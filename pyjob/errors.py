@@ -5,6 +5,7 @@ PyjobError
 ├── EntryPointError     the entry file or its class breaks a rule of the job's contract
 ├── SampleError         a sample payload of the job does not work
 ├── ConflictError       two jobs, or a job and its host, cannot live in one process
+├── StarterError        a new job cannot be begun in a folder
 ├── AddressError        the server cannot listen where it is told to
 ├── ResultError         what the job returned cannot be sent
 └── JobError            an answer with an HTTP status; jobs raise it too
@@ -86,6 +87,10 @@ class SampleError(PyjobError):
 
 class ConflictError(PyjobError):
     """Two jobs, or a job and its host, want different things of one process (SPEC 10.2)."""
+
+
+class StarterError(PyjobError):
+    """A new job cannot be begun in a folder, and why."""
 
 
 class AddressError(PyjobError):

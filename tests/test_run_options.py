@@ -83,7 +83,7 @@ def test_the_configuration_is_shown_with_origins_and_without_secrets(make_job: M
         files={".env": f"TOKEN = {SECRET}\n"},
     )
     shown = printed(folder, "--env", "A=1=2")
-    assert shown["environment"]["TOKEN"] == {"value": "***", "from": ".env"}
+    assert shown["environment"]["TOKEN"] == {"value": "***", "from": str(folder / ".env")}
     assert shown["environment"]["A"] == {"value": "1=2", "from": "given"}
     assert shown["manifest"]["labels"] == {"hidden": "the word is ***"}
     assert shown["read_from"] == [str(folder / "job.yaml"), str(folder / ".env")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from pyjob.application.samples import SampleRequest, failure_of, faulty_samples, sample_requests
+from pyjob.application.samples import SampleRequest, failure_of, sample_requests
 from pyjob.environment.mask import Mask
 from pyjob.errors import SampleError
 from pyjob.job.job import Job
@@ -19,7 +19,7 @@ def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) ->
 
     Raises `SampleError` that names all which are not answered as they should be.
     """
-    failed = faulty_samples(job.warnings)
+    failed = list(job.sample_faults)
     for request in sample_requests(job.endpoints):
         failure = _Attempt(table, request).failure(seconds)
         if failure is not None:

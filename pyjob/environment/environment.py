@@ -16,6 +16,7 @@ from pyjob.environment.mask import LEAST, Mask
 from pyjob.errors import ManifestError, Problem, Remark
 from pyjob.manifest import Manifest
 from pyjob.manifest.fields import RESERVED_NAMES
+from pyjob.manifest.file import shown
 
 FILE_VARIABLE = "PYJOB_RUNTIME_ENV_FILE"
 SECRETS_VARIABLE = "PYJOB_SECRETS"
@@ -58,7 +59,7 @@ def environment_of(
         layers.add("the manifest", {"JOB_NAME": manifest.name, "JOB_VERSION": manifest.version}, keep=True)
     stands_in = environment_stands_in(inherited) and bool(manifest.secret_runtime_env_file)
     layers.add("runtime_env", manifest.runtime_env, keep=stands_in)
-    secrets = _Secrets(manifest, layers, stands_in=stands_in)
+    secrets = _Secrets(manifest, layers, cwd, stands_in=stands_in)
     secrets.read(_other_file(env_file, inherited, cwd))
     layers.add("given", given or {})
     values = {name: layers.now[name] for name in secrets.names if name in layers.now}
@@ -102,11 +103,12 @@ class _Layers:
 class _Secrets:
     """The names of the job's secrets, and their values where a file has them."""
 
-    def __init__(self, manifest: Manifest, layers: _Layers, *, stands_in: bool) -> None:
+    def __init__(self, manifest: Manifest, layers: _Layers, cwd: Path, *, stands_in: bool) -> None:
         self._manifest = manifest
         self._layers = layers
+        self._cwd = cwd
         self._stands_in = stands_in
-        self.source = manifest.secret_runtime_env_file
+        self.source = ""
         self.names: set[str] = set()
         self.files: list[Path] = []
         self.remarks: list[Remark] = []
@@ -117,9 +119,10 @@ class _Secrets:
             file, self.source = other
             self._take(file)
             return
-        if not self.source:
+        if not self._manifest.secret_runtime_env_file:
             return
-        file = self._manifest.folder / self.source
+        file = self._manifest.folder / self._manifest.secret_runtime_env_file
+        self.source = shown(file, self._cwd)
         template = file.with_name(f"{file.name}.dist")
         if self._stands_in and template.is_file():
             self._take_names(template)

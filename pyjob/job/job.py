@@ -24,7 +24,8 @@ Await = Callable[[Awaitable[Any]], Any]
 class Job:
     """What an instance of the entry point class offers; ``warnings`` are meant for its author.
 
-    ``webview`` is its web application, ``webview_files`` the `static` folder beside it.
+    ``sample_faults`` are those of them that tell of samples which cannot be sent. ``webview`` is its web
+    application, ``webview_files`` the `static` folder beside it.
     """
 
     docstring: Docstring
@@ -34,6 +35,7 @@ class Job:
     webview_files: Path | None
     metrics: Callable[[], Any] | None
     warnings: tuple[str, ...]
+    sample_faults: tuple[str, ...] = ()
 
 
 def read_job(instance: object, manifest: Manifest, *, base_url: str, wait_for: Await) -> Job:
@@ -64,6 +66,7 @@ class _Reader:
         self.place = f"{file}: class {type(instance).__name__}"
         self.wait_for = wait_for
         self.warnings: list[str] = []
+        self.sample_faults: list[str] = []
         self.claims = Claims(self.place)
 
     def read(self) -> Job:
@@ -75,15 +78,17 @@ class _Reader:
         endpoints = tuple(self._endpoints(perform))
         files = tuple(self._files())
         webview = self._webview()
+        endpoints = self._with_samples(endpoints)
         static = self.manifest.folder / "static"
         return Job(
             docstring=parse_docstring(type(self.instance).__doc__),
-            endpoints=self._with_samples(endpoints),
+            endpoints=endpoints,
             files=files,
             webview=webview,
             webview_files=static if webview is not None and static.is_dir() else None,
             metrics=self._awaited(self._method("metrics")),
-            warnings=tuple(dict.fromkeys(self.warnings)),
+            warnings=tuple(dict.fromkeys((*self.warnings, *self.sample_faults))),
+            sample_faults=tuple(self.sample_faults),
         )
 
     def _endpoints(self, perform: Callable[..., Any] | None) -> Iterator[Endpoint]:
@@ -143,7 +148,7 @@ class _Reader:
         return served
 
     def _with_samples(self, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-        samples = Samples(self._ask, lambda warning: self.warnings.append(f"{self.place}: {warning}"))
+        samples = Samples(self._ask, lambda fault: self.sample_faults.append(f"{self.place}: {fault}"))
         full = tuple(replace(one, samples=samples.of(one.path, one.signature)) for one in endpoints)
         samples.warn_of_strangers(endpoint.path for endpoint in endpoints)
         return full

@@ -104,7 +104,7 @@ def parse_value(text: str, source: str, path: str = "") -> Part:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            return Part(None, (), Places(), None)
+            return Part(None, (), Places({path: Place(source)}), None)
         census = _Census()
         census.take(node, path)
         value: object = loader.construct_document(node)

@@ -23,6 +23,7 @@ T = TypeVar("T")
 RESERVED_NAMES = ("PUB_URL", "JOB_NAME", "JOB_VERSION")
 
 LARGEST_COUNT = 2**31 - 1
+MOST_REPLICAS = 50
 LARGEST_SIZE = sys.maxsize
 LONGEST_WAIT = 1_000_000_000  # seconds; what locks and events of every platform still take
 _DEEPEST = 50
@@ -143,8 +144,8 @@ def cap(value: object) -> int | None:
 
 def replicas(value: object) -> int:
     """How many copies of the job a platform starts."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 50:
-        raise _wrong("an integer from 1 to 50", found(value))
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_REPLICAS:
+        raise _wrong(f"an integer from 1 to {MOST_REPLICAS}", found(value))
     return value
 
 

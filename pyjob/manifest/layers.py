@@ -15,7 +15,7 @@ from pyjob.errors import ManifestError, Problem, Remark
 from pyjob.manifest.document import LARGEST, Document, decode, found, key_label, parse, parse_value, refused
 from pyjob.manifest.fields import FieldError, base_path
 from pyjob.manifest.file import read_bytes, shown
-from pyjob.manifest.table import DEPRECATED, deprecated, ignored
+from pyjob.manifest.table import DEPRECATED, SECTIONS, deprecated, ignored
 
 OPTION = "--set"
 _MOST_KEYS = 10
@@ -40,9 +40,9 @@ def extended(document: Document, folder: Path) -> tuple[Document, Path | None]:
             raise refused(document.source, "another manifest", "this one")
         base = parse(decode(read_bytes(file, source, LARGEST), source), source)
     except FieldError:
-        return replace(document, is_partial=True), None  # told when the field is read
+        return _without_base(document, []), None  # told when the field is read
     except ManifestError as error:
-        return _without_base(document, error), None
+        return _without_base(document, _problems_of_base(document, error)), None
     return _merged(_without_extends(base), document, document.source), file
 
 
@@ -108,8 +108,14 @@ def repository_of(folder: Path, values: Mapping[object, object]) -> Path:
     return folder
 
 
-def _without_base(document: Document, error: ManifestError) -> Document:
-    """The document with what is wrong with its base as problems of its own."""
+def _without_base(document: Document, problems: list[Problem]) -> Document:
+    """The document on top of nothing: null still removes, and is no value."""
+    values = _patched_fields({}, document.values)
+    return replace(document, values=values, problems=(*document.problems, *problems), is_partial=True)
+
+
+def _problems_of_base(document: Document, error: ManifestError) -> list[Problem]:
+    """What is wrong with a base as a whole is a problem of the field that names it."""
     place = document.place_of("extends")
     problems = []
     for one in error.problems:
@@ -118,7 +124,7 @@ def _without_base(document: Document, error: ManifestError) -> Document:
             problems.append(Problem("extends", one.expected, what, place.line, place.source))
         else:
             problems.append(replace(one, source=error.source))
-    return replace(document, problems=(*document.problems, *problems), is_partial=True)
+    return problems
 
 
 def _without_extends(base: Document) -> Document:
@@ -134,7 +140,7 @@ def _merged(under: Document, over: Document, source: str) -> Document:
     under, over = _modern(under), _modern(over)
     return Document(
         source,
-        _patched(under.values, over.values),
+        _patched_fields(under.values, over.values),
         tuple(
             one if one.source else replace(one, source=layer.source)
             for layer in (under, over)
@@ -155,14 +161,14 @@ def _modern(document: Document) -> Document:
         remarks.append(Remark(place.source, text, place.line))
 
     for old, modern in DEPRECATED.items():
-        if old not in values:
-            continue
-        remark(old, deprecated(old))
-        value, present = values.pop(old), values.get(modern)
-        if present is None:
-            values[modern] = value
+        value, present = values.get(old), values.get(modern)
+        if old in values and present is None:
+            values[modern] = values.pop(old)
             places = places.renamed(old, modern)
+            remark(old, deprecated(old))
         elif isinstance(value, Mapping) and isinstance(present, Mapping):
+            del values[old]
+            remark(old, deprecated(old))
             for key, item in value.items():
                 label = key_label(key)
                 if present.get(key) is None:
@@ -170,9 +176,19 @@ def _modern(document: Document) -> Document:
                     places = places.renamed(f"{old}.{label}", f"{modern}.{label}")
                 else:
                     remark(f"{old}.{label}", ignored(f"{old}.{label}", f"{modern}.{label}"))
-        else:
-            remark(old, ignored(old, modern))
     return replace(document, values=values, places=places, remarks=tuple(remarks))
+
+
+def _patched_fields(target: Mapping[object, object], patch: Mapping[object, object]) -> dict[object, object]:
+    """The fields patched; what null was to remove and is not there stays, to be told where it is unknown."""
+    result = _patched(target, patch)
+    for key, value in patch.items():
+        if value is None and key not in target:
+            result[key] = None
+        elif key in SECTIONS and isinstance(value, Mapping):
+            inner = target.get(key)
+            result[key] = _patched_fields(inner if isinstance(inner, Mapping) else {}, value)
+    return result
 
 
 def _patched(target: object, patch: object, depth: int = 0) -> dict[object, object]:

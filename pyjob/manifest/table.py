@@ -90,7 +90,7 @@ SECTIONS = ("git", "jobtype_extra", "resources")
 # Deprecated spellings; where several are used, the first in this order counts.
 DEPRECATED = {"lang": "jobtype", "python": "jobtype_extra", "wrapper_properties": "jobtype_extra"}
 
-_OPEN_SECTION = "jobtype_extra"  # other job types keep fields of their own there
+OPEN_SECTION = "jobtype_extra"  # other job types keep fields of their own there
 _MOST_SUGGESTIONS = 20  # for each a comparison with every field
 
 
@@ -157,7 +157,7 @@ class Reading:
         is_its_own = (
             self._document.place_of(path).source == self._document.source
         )  # not of a base or an option
-        if (self._unknown_fields_warn and is_its_own) or section == _OPEN_SECTION:
+        if (self._unknown_fields_warn and is_its_own) or section == OPEN_SECTION:
             self._remark(path, f"{path}: an unknown field, ignored{hint}")
             self.doubtful += [problem] if hint else []
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from pyjob.errors import PyjobError
+from pyjob.errors import StarterError
 from pyjob.starter.origin import Origin, origin_of
 
 TEMPLATES = ("minimal", "model", "flask")
@@ -21,10 +21,6 @@ MOST_NAMED = 5
 
 _TOKEN = re.compile(r"@([A-Z_]+)@")
 _PLAIN = re.compile(r"[A-Za-z0-9][-._/:@+~A-Za-z0-9]*")
-
-
-class StarterError(PyjobError):
-    """A job cannot be made in a folder, and why."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import Any, Self
 from werkzeug.test import Client, TestResponse
 
 from pyjob.app import create
+from pyjob.application.samples import SampleRequest, error_of, failure_of, sample_requests
 from pyjob.errors import message_of
 from pyjob.job.loader import LentProcess
-from pyjob.testing.samples import SampleRequest, error_of, failure_of, faulty_samples, sample_requests
 
 
 class JobClient:
@@ -94,7 +94,7 @@ class JobClient:
         __tracebackhide__ = True
         job = self.application.job
         requests = [] if job is None else list(sample_requests(job.endpoints))
-        faults = [] if job is None else faulty_samples(job.warnings)
+        faults = () if job is None else job.sample_faults
         if not requests and not faults:
             raise AssertionError("the job has no samples: give it docs_input_example or docs_input_examples")
         failures = [f"{one}: {failure}" for one in requests if (failure := self._failure_of(one)) is not None]

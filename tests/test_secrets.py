@@ -1,0 +1,241 @@
+"""One secret, planted where it slips most easily, is in nothing that pyjob tells of the job (SPEC 3.3)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+import pyjob
+from tests.conftest import MakeJob
+from tests.servers import Server, ask, pyjob_run, started
+
+SECRET = 'Tr0ub4dor & "3"\\n'
+FIELDS = "secret_runtime_env_file: .env\nsecret_build_env_file: .env.build"
+FILES = {
+    ".env": "TOKEN = 'Tr0ub4dor & \"3\"\\n'\n",
+    ".env.build": "TOKEN = 'Tr0ub4dor & \"3\"\\n'\n",
+    ".env.dist": "TOKEN =\n",
+    ".env.build.dist": "TOKEN =\n",
+}
+# Lets its secret slip wherever a job can.
+LEAKY = '''
+import logging
+import os
+import threading
+
+TOKEN = os.environ["TOKEN"]
+logging.getLogger("leaky").warning("imported with %s", TOKEN)
+
+
+class Leaky:
+    __doc__ = f"Knows {TOKEN}."
+
+    def __init__(self):
+        dying = threading.Thread(target=self.fail, name=TOKEN)
+        dying.start()
+        dying.join()
+
+    def fail(self):
+        raise RuntimeError(TOKEN)
+
+    def perform(self, kind: str = TOKEN, token: dict = {"nested": [TOKEN]}) -> str:
+        logging.getLogger("leaky").info("called with %r, %s", TOKEN, {"token": TOKEN})
+        if kind == "caller":
+            raise ValueError(f"not {TOKEN}")
+        if kind == "key":
+            {}[TOKEN]
+        if kind == "result":
+            return {"of": {TOKEN: object()}}
+        if kind == "status":
+            import pyjob
+
+            raise pyjob.JobError(418, TOKEN, kind=TOKEN, headers={"X-Told": TOKEN})
+        if kind == "format":
+            logging.getLogger("leaky").info("%d", TOKEN)
+        raise type(TOKEN, (Exception,), {})(TOKEN)
+
+    perform.__doc__ = f"""
+        Say {TOKEN}.
+        :param kind: Not {TOKEN}.
+        """
+
+    def docs_input_examples(self):
+        return {"/perform": {"kind": TOKEN}, "/nowhere": {TOKEN: TOKEN}}
+
+    def webview_app(self, base_url):
+        def application(environ, start_response):
+            raise RuntimeError(TOKEN)
+
+        return application
+
+    def metrics(self):
+        return [
+            {"name": "leaks", "description": TOKEN, "value": 1, "labels": {"token": TOKEN}},
+            {"name": TOKEN, "value": 1},
+            {"name": "odd", "value": TOKEN},
+        ]
+'''
+BROKEN = {
+    "module": "import os\nraise RuntimeError(os.environ['TOKEN'])\n",
+    "class": "import os\n\nclass Job:\n    def __init__(self):\n        open(os.environ['TOKEN'])\n"
+    "    def perform(self):\n        return 1\n",
+    "endpoint": "import os\n\nclass Job:\n    def perform(self):\n        return 1\n"
+    "    def static_endpoints(self):\n        return {os.environ['TOKEN']: '../x'}\n",
+}
+
+
+def assert_clean(text: str, what: object) -> None:
+    """Neither the secret nor its better part, in any spelling."""
+    for piece in (SECRET, "Tr0ub4dor", quote(SECRET), repr(SECRET)[1:-1], json.dumps(SECRET)[1:-1]):
+        assert piece not in text, f"{what}: {text}"
+
+
+def everything_of(server: Server) -> str:
+    """All that the server tells, as text."""
+    told = []
+    for path in (
+        *("/live", "/ready", "/health", "/metrics", "/openapi.json", "/docs", "/"),
+        *("/parameters", "/api/v1/parameters", "/nowhere", "/webview/", "/webview", "/favicon.ico"),
+    ):
+        told.append(str(ask(server, "GET", path)))
+    for kind in ("caller", "key", "result", "status", "format", "other"):
+        told.append(str(ask(server, "POST", "/perform", json.dumps({"kind": kind}).encode())))
+    told.append(str(ask(server, "GET", "/metrics", Accept="application/openmetrics-text; version=1.0.0")))
+    return "\n".join(told)
+
+
+@pytest.fixture
+def leaky(make_job: MakeJob) -> Path:
+    return make_job(LEAKY, fields=FIELDS, files=FILES)
+
+
+@pytest.mark.parametrize("options", [(), ("--reload",), ("--self-test",), ("--log-level", "debug")], ids=str)
+def test_no_answer_log_line_or_command_line_of_a_server_holds_it(
+    leaky: Path, options: tuple[str, ...]
+) -> None:
+    with started(pyjob_run(leaky, *options)) as server:
+        server.wait_until("/live", 500 if "--self-test" in options else 200)
+        if "--self-test" not in options:
+            server.wait_until("/ready", 200)
+        assert_clean(everything_of(server), "an answer")
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                assert_clean(process.read_bytes().decode(errors="replace"), process)
+            except OSError:  # it has ended
+                continue
+    assert "***" in server.output
+    assert_clean(server.output, "the log")
+
+
+def test_it_is_masked_where_the_environment_stands_in(make_job: MakeJob) -> None:
+    folder = make_job(LEAKY, fields=FIELDS, files={".env.dist": "TOKEN =\n"})
+    environment = {"TOKEN": SECRET, "PYJOB_SECRETS": "environment"}
+    with started(pyjob_run(folder), env=environment) as server:
+        server.wait_until("/ready", 200)
+        assert_clean(everything_of(server), "an answer")
+    assert_clean(server.output, "the log")
+
+
+@pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
+def test_a_job_that_does_not_start_tells_nothing_of_it(make_job: MakeJob, code: str) -> None:
+    folder = make_job(code, fields=FIELDS, files=FILES)
+    with started(pyjob_run(folder)) as server:
+        server.wait_until("/live", 500)
+        told = everything_of(server)
+        assert "***" in told
+        assert_clean(told, "an answer")
+    assert_clean(server.output, "the log")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--print-config"],
+        ["run", "--print-config", "--set", "labels={a: 1}"],
+        ["check"],
+        ["check", "--json"],
+        ["check", "--run"],
+        ["check", "--run", "--json", "--strict"],
+        ["--debug", "check", "--run"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("code", [LEAKY, *BROKEN.values()], ids=["leaky", *BROKEN])
+def test_no_command_prints_it(make_job: MakeJob, arguments: list[str], code: str) -> None:
+    folder = make_job(code, fields=FIELDS, files=FILES)
+    ended = pyjob_command(folder, *arguments)
+    assert_clean(ended.stdout + ended.stderr, arguments)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"TOKEN = '{SECRET}' and more",
+        f"TOKEN = it's {SECRET}",
+        f'TOKEN = "{SECRET[:-2]}',
+        f"TOKEN {SECRET}",
+        SECRET,
+        f"TOKEN = ${{{SECRET}}}",
+        f"JOB_NAME = '{SECRET}'",
+        f"TOKEN = '{SECRET}'\nTOKEN = '{SECRET}'",
+        f"TOKEN = '{SECRET}' ${{UNSET}}",
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["run"], ["check"], ["check", "--run"], ["--debug", "run"]], ids=" ".join
+)
+def test_a_faulty_secret_file_is_told_of_without_it(make_job: MakeJob, line: str, command: list[str]) -> None:
+    folder = make_job("class Job:\n    def perform(self):\n        return 1\n", fields=FIELDS, files=FILES)
+    (folder / ".env").write_text(line + "\n")
+    ended = pyjob_command(folder, *command)
+    assert ended.returncode == 1
+    assert ".env:" in ended.stdout + ended.stderr
+    assert_clean(ended.stdout + ended.stderr, command)
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_secret_file_that_is_taken_for_a_manifest_is_not_repeated(leaky: Path, command: str) -> None:
+    for text in (f"TOKEN = {SECRET}", f"TOKEN: [{SECRET}", f"{SECRET}: {SECRET}"):
+        (leaky / ".env").write_text(text)
+        ended = pyjob_command(leaky, command, path=leaky / ".env")
+        assert ended.returncode == 1
+        if ": " not in text:  # names of fields are told
+            assert_clean(ended.stdout + ended.stderr, text)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_embedded_lines_of_pyjob_are_masked_whatever_handlers_the_host_has(
+    leaky: Path, caplog: pytest.LogCaptureFixture, client_of: Any
+) -> None:
+    caplog.set_level(logging.DEBUG, "pyjob")
+    client = client_of(leaky)
+    for kind in ("caller", "key", "result", "status", "other"):
+        assert_clean(str(client.perform(kind=kind).data), "an answer")
+    assert client.get("/webview/").status_code == 500
+    client.get("/metrics")
+    formatter = logging.Formatter()
+    lines = [formatter.format(record) for record in caplog.records if record.name.startswith("pyjob")]
+    assert any("***" in line for line in lines)
+    assert_clean("\n".join(lines), "a line of pyjob")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_in_process_is_the_jobs_own(leaky: Path) -> None:
+    """`app.call` hands the job's exception to the program that called: nothing is told to anybody else."""
+    application = pyjob.create(leaky)
+    with pytest.raises(KeyError):
+        application.call("/perform", {"kind": "key"})
+
+
+def pyjob_command(
+    folder: Path, *arguments: str, path: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyjob", *arguments, str(path or folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
