@@ -473,7 +473,7 @@ def test_loading_in_the_foreground_raises_what_the_job_raises(make_job: MakeJob)
 
 def test_a_faulty_manifest_raises_at_once_and_starts_nothing(make_job: MakeJob) -> None:
     folder = make_job("raise AssertionError('never imported')", extra={"max_concurrency": "many"})
-    with pytest.raises(pyjob.ManifestError, match=r"job.yaml: jobtype_extra.max_concurrency: expected"):
+    with pytest.raises(pyjob.ManifestError, match=r"job.yaml:9: jobtype_extra.max_concurrency: expected"):
         pyjob.create(folder)
 
 

@@ -78,16 +78,18 @@ def test_a_manifest_with_the_required_fields_has_the_defaults_of_the_others(
     assert (manifest.folder, manifest.source) == (tmp_path.resolve(), "job.yaml")
     assert (manifest.warnings, manifest.check_errors) == ((), ())
     assert list(remarks_on(manifest)) == []
+    assert manifest.files == (tmp_path / "job.yaml",)
 
 
-def test_every_field_of_the_table_is_read_and_typed(read: Read) -> None:
+def test_every_field_of_the_table_is_read_and_typed(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("{}")
     manifest = read("""
 name: full
 owner_email: a@b
 jobtype: python3:2.4.0
 git: {remote: https://h/r, branch: main, directory: jobs/full}
 version: 1.2.3-alpha.1+build.5
-extends: ../base.yaml
+extends: base.yaml
 jobtype_extra:
   entrypoint_path: src/entry.py
   entrypoint_class: Entry
@@ -131,7 +133,8 @@ golang: [x]
     changed = {row.path for row in ROWS if not row.in_force}
     (*_, idle) = remarks_on(manifest)
     assert set(idle.rpartition(": ")[2].split(", ")) == changed
-    assert {"extends", "replicas", "jobtype_extra.python_version"} < changed
+    assert {"replicas", "jobtype_extra.python_version"} < changed
+    assert manifest.extends == "base.yaml"
 
 
 def test_a_manifest_is_frozen_and_can_be_pickled_and_taken_apart(read: Read) -> None:
@@ -153,20 +156,57 @@ replicas: 51
 runtime_env: {A: 1}
 public_endpoints: [/ok, /, 3]
 """) == [
-        'job.yaml: name: expected at most 63 letters, digits, "-", "_" and ".", a letter or digit at '
-        "both ends (house-price), found the boolean false (so YAML reads yes, no, on and off): quote it",
-        "job.yaml: version: expected a semantic version, such as 1.2.3, found the number 1.1: quote it",
-        "job.yaml: jobtype_extra.entrypoint_path: expected the path of a file inside the job's folder, "
+        'job.yaml:2: name: expected at most 63 letters, digits, "-", "_" and ".", a letter or digit at both '
+        'ends (house-price), found the boolean false (so YAML reads yes, no, on and off): quote it: "no"',
+        "job.yaml:4: version: expected a semantic version, such as 1.2.3, found the number 1.1: quote it: "
+        '"1.10"',
+        "job.yaml:5: jobtype_extra.entrypoint_path: expected the path of a file inside the job's folder, "
         'relative to it, found "/etc/passwd"',
-        'job.yaml: jobtype_extra.max_concurrency: expected an integer >= 0, found "x"',
-        'job.yaml: jobtype_extra.check_types: expected true or false, found "yes"',
-        "job.yaml: runtime_env.A: expected a string, found the number 1: quote it",
-        'job.yaml: public_endpoints[1]: expected a path that starts with "/" and names an endpoint, without '
-        '"//", ".", ".." and backslashes, found "/"',
-        'job.yaml: public_endpoints[2]: expected a path that starts with "/" and names an endpoint, without '
-        '"//", ".", ".." and backslashes, found the number 3: quote it',
-        "job.yaml: replicas: expected an integer from 1 to 50, found 51",
+        'job.yaml:5: jobtype_extra.max_concurrency: expected an integer >= 0, found "x"',
+        'job.yaml:5: jobtype_extra.check_types: expected true or false, found "yes"',
+        'job.yaml:7: runtime_env.A: expected a string, found the number 1: quote it: "1"',
+        'job.yaml:8: public_endpoints[1]: expected a path that starts with "/" and names an endpoint, '
+        'without "//", ".", ".." and backslashes, found "/"',
+        'job.yaml:8: public_endpoints[2]: expected a path that starts with "/" and names an endpoint, '
+        'without "//", ".", ".." and backslashes, found the number 3: quote it: "3"',
+        "job.yaml:6: replicas: expected an integer from 1 to 50, found 51",
         "job.yaml: owner_email: expected an e-mail address, found nothing",
+    ]
+
+
+def test_a_manifest_with_twelve_different_faults_reports_all_twelve(faults: Faults) -> None:
+    assert faults("""\
+name: House Price
+owner_email: somebody
+jobtype: python3
+git: https://example.com/house
+version: 1.10
+replica: 2
+jobtype_extra:
+  entrypoint_path: ../job.py
+  max_concurrency: many
+  check_types: "yes"
+  queue_timeout: 0
+runtime_env:
+  JOB_NAME: x
+  DEBUG: on
+version: "1.2.3"
+""") == [
+        "job.yaml:15: version: expected every key once, found it again after line 5",
+        'job.yaml:4: git: expected a mapping, found "https://example.com/house"',
+        "job.yaml:6: replica: expected a known field, found an unknown one: did you mean replicas?",
+        'job.yaml:1: name: expected at most 63 letters, digits, "-", "_" and ".", a letter or digit at both '
+        'ends (house-price), found "House Price"',
+        'job.yaml:2: owner_email: expected an e-mail address, found "somebody"',
+        'job.yaml:3: jobtype: expected a job type and its version, such as python3:latest, found "python3"',
+        "job.yaml:8: jobtype_extra.entrypoint_path: expected the path of a file inside the job's folder, "
+        'relative to it, found "../job.py"',
+        'job.yaml:9: jobtype_extra.max_concurrency: expected an integer >= 0, found "many"',
+        "job.yaml:11: jobtype_extra.queue_timeout: expected a number of seconds > 0, found 0",
+        'job.yaml:10: jobtype_extra.check_types: expected true or false, found "yes"',
+        'job.yaml:13: runtime_env.JOB_NAME: expected a name that is not reserved, found "JOB_NAME"',
+        "job.yaml:14: runtime_env.DEBUG: expected a string, found the boolean true (so YAML reads yes, no, "
+        'on and off): quote it: "on"',
     ]
 
 
@@ -179,7 +219,7 @@ def test_a_missing_required_field_is_an_error_that_names_it(faults: Faults, fiel
 
 def test_a_section_that_is_no_mapping_is_one_error(faults: Faults) -> None:
     assert faults(GOOD.replace("  entrypoint_path: entry.py", "  - entry.py")) == [
-        "job.yaml: jobtype_extra: expected a mapping, found a list"
+        "job.yaml:6: jobtype_extra: expected a mapping, found a list"
     ]
 
 
@@ -205,16 +245,16 @@ def test_an_unknown_field_is_an_error_that_knows_what_was_meant(faults: Faults, 
 
 
 def test_an_unknown_field_of_the_job_type_is_a_warning_that_knows_what_was_meant(read: Read) -> None:
-    assert read(GOOD + "  max_concurency: 1\n  gomod: x").warnings == (
-        "job.yaml: jobtype_extra.max_concurency: an unknown field, ignored: did you mean "
+    assert [str(line) for line in read(GOOD + "  max_concurency: 1\n  gomod: x").warnings] == [
+        "job.yaml:8: jobtype_extra.max_concurency: an unknown field, ignored: did you mean "
         "jobtype_extra.max_concurrency?",
-        "job.yaml: jobtype_extra.gomod: an unknown field, ignored",
-    )
+        "job.yaml:9: jobtype_extra.gomod: an unknown field, ignored",
+    ]
 
 
 def test_a_name_that_is_no_dns_label_is_a_warning(read: Read) -> None:
     (warning,) = read(GOOD.replace("supersmart", "Super_smart", 1)).warnings
-    assert warning.startswith('job.yaml: name: "Super_smart" is no DNS label')
+    assert str(warning).startswith('job.yaml:2: name: "Super_smart" is no DNS label')
 
 
 def test_deprecated_spellings_work_with_a_warning(read: Read) -> None:
@@ -230,13 +270,13 @@ jobtype_extra: {home_page: /z}
     assert manifest.jobtype == "python3:latest"
     assert manifest.jobtype_extra.entrypoint_path == "old.py"
     assert (manifest.jobtype_extra.max_concurrency, manifest.jobtype_extra.home_page) == (3, "/z")
-    assert manifest.warnings == (
-        "job.yaml: lang: a deprecated spelling, write jobtype",
-        "job.yaml: python: a deprecated spelling, write jobtype_extra",
-        "job.yaml: python.home_page: ignored, since jobtype_extra.home_page is set",
-        "job.yaml: wrapper_properties: a deprecated spelling, write jobtype_extra",
-        "job.yaml: wrapper_properties.home_page: ignored, since jobtype_extra.home_page is set",
-    )
+    assert [str(line) for line in manifest.warnings] == [
+        "job.yaml:4: lang: a deprecated spelling, write jobtype",
+        "job.yaml:7: python: a deprecated spelling, write jobtype_extra",
+        "job.yaml:7: python.home_page: ignored, since jobtype_extra.home_page is set",
+        "job.yaml:6: wrapper_properties: a deprecated spelling, write jobtype_extra",
+        "job.yaml:6: wrapper_properties.home_page: ignored, since jobtype_extra.home_page is set",
+    ]
 
 
 @pytest.mark.parametrize(

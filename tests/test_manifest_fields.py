@@ -33,7 +33,7 @@ def test_readers_return_the_types_that_the_manifest_declares() -> None:
         for section, kind in sections.items()
         for name, hint in get_type_hints(kind).items()
     }
-    about = {*sections, "folder", "source", "warnings", "check_errors"}
+    about = {*sections, "folder", "source", "files", "places", "warnings", "check_errors"}
     assert set(declared) - about == {row.path for row in ROWS}
     for row in ROWS:
         returned = get_type_hints(row.read)["return"]

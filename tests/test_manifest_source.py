@@ -30,6 +30,11 @@ def find(cwd: Path, path: str | None = None, manifest: str | None = None, **envi
     )
 
 
+def told(manifest: Manifest) -> list[str]:
+    """The lines of its warnings."""
+    return [str(remark) for remark in manifest.warnings]
+
+
 def fault(cwd: Path, path: str | None = None, manifest: str | None = None, **environ: str) -> str:
     """Return the one line of the error."""
     with pytest.raises(ManifestError) as caught:
@@ -94,10 +99,10 @@ def test_backslash_n_is_a_newline_only_in_a_text_without_one(tmp_path: Path) -> 
 
 def test_unknown_fields_in_the_environment_are_warnings(tmp_path: Path) -> None:
     text = named("x").replace("git: {", "git: {depth: 1, ") + "replica: 2\n"
-    assert find(tmp_path, JOB_MANIFEST_YAML=text).warnings == (
-        "JOB_MANIFEST_YAML: git.depth: an unknown field, ignored",
-        "JOB_MANIFEST_YAML: replica: an unknown field, ignored: did you mean replicas?",
-    )
+    assert told(find(tmp_path, JOB_MANIFEST_YAML=text)) == [
+        "JOB_MANIFEST_YAML:4: git.depth: an unknown field, ignored",
+        "JOB_MANIFEST_YAML:6: replica: an unknown field, ignored: did you mean replicas?",
+    ]
 
 
 def test_the_old_file_name_is_accepted_with_a_warning(tmp_path: Path) -> None:
@@ -105,7 +110,7 @@ def test_the_old_file_name_is_accepted_with_a_warning(tmp_path: Path) -> None:
     for path in (None, ".", "fatman.yaml"):
         manifest = find(tmp_path, path)
         assert manifest.name == "old"
-        assert manifest.warnings == ("fatman.yaml: a deprecated file name, call it job.yaml",)
+        assert told(manifest) == ["fatman.yaml: a deprecated file name, call it job.yaml"]
     (tmp_path / "job.yaml").write_text(named("new"))
     assert find(tmp_path).name == "new"
 
@@ -138,7 +143,7 @@ def test_a_python_file_needs_no_manifest(tmp_path: Path) -> None:
     manifest = find(tmp_path, "My model v2.py")
     assert (manifest.name, manifest.version, manifest.owner_email) == ("My-model-v2", "0.0.1", "")
     assert manifest.jobtype_extra.entrypoint_path == "My model v2.py"
-    assert manifest.warnings == ("My model v2.py: no manifest, so the job is called My-model-v2 0.0.1",)
+    assert told(manifest) == ["My model v2.py: no manifest, so the job is called My-model-v2 0.0.1"]
     assert manifest.check_errors == ()
     assert manifest.folder == tmp_path.resolve()
 
@@ -172,9 +177,9 @@ def test_what_the_manifest_beside_a_python_file_lacks_is_a_warning(tmp_path: Pat
     (tmp_path / "job.yaml").write_text("jobtype: python3:latest\nreplicas: 2\n")
     manifest = find(tmp_path, "main.py")
     assert (manifest.name, manifest.owner_email, manifest.replicas) == ("main", "", 2)
-    assert manifest.warnings == ("job.yaml: name: missing", "job.yaml: owner_email: missing")
+    assert told(manifest) == ["job.yaml: name: missing", "job.yaml: owner_email: missing"]
     (tmp_path / "job.yaml").write_text("replicas: x\n")
-    assert fault(tmp_path, "main.py").startswith("job.yaml: replicas: ")
+    assert fault(tmp_path, "main.py").startswith("job.yaml:1: replicas: ")
 
 
 def test_a_class_at_hand_needs_no_field(tmp_path: Path) -> None:
@@ -216,7 +221,7 @@ def test_a_path_that_is_not_there_or_cannot_be_one_is_an_error(tmp_path: Path) -
     assert fault(tmp_path, "broken") == f"broken: {expected} a symbolic link to nothing"
     assert fault(tmp_path, "a\0b").endswith("expected a path, found what cannot be one")
     assert "File name too long" in fault(tmp_path, "a" * 5000)
-    assert fault(tmp_path, ".", "no.yaml") == f"no.yaml: {expected} nothing"
+    assert fault(tmp_path, ".", "no.yaml") == "no.yaml: expected an existing file, found nothing"
 
 
 def test_a_manifest_that_is_no_file_is_an_error_and_nobody_waits_for_it(tmp_path: Path) -> None:

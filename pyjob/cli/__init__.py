@@ -12,7 +12,12 @@ import pyjob
 from pyjob.errors import PyjobError
 
 COMMANDS = ("run", "check", "new", "schema", "version")
-EXIT_CODES = """\
+EPILOG = """\
+examples:
+  pyjob new house-price         begin a job
+  pyjob check --run house-price find its mistakes, and send it its samples
+  pyjob run house-price         serve it on port 7000
+
 exit status:
   0    fine; of `run`, also after SIGTERM or Ctrl-C; of `check`, also with warnings
   1    an error: of the manifest, the environment, the job or the server
@@ -29,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="pyjob",
         description="Serve a Python class with a perform method and a job.yaml as a web service.",
-        epilog=EXIT_CODES,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pyjob {pyjob.__version__}")

@@ -3,9 +3,9 @@
 document.py  YAML text -> plain values            fields.py    one value -> one typed value, or what is wrong
 table.py     which field is read by which reader  manifest.py  the typed manifest and the rules between fields
 source.py    where the manifest is: a path, the environment, a mapping at hand
-layers.py    a base manifest below it, and single values of options on top
-place.py     files and lines of values        file.py      the bytes of a file
-json_schema.py  the table for editors
+layers.py    the base below a manifest and options on top of it
+place.py     the files and lines of values      file.py      the bytes of a file
+json_schema.py  the table, for editors
 """
 
 from pyjob.manifest.manifest import (

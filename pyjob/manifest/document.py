@@ -74,8 +74,9 @@ def decode(data: bytes, source: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = _line_at(data[: error.start].decode(), error.start)
-        raise refused(source, "UTF-8 text", f"the byte 0x{data[error.start]:02x}", line) from None
+        rest = error.object  # without the mark
+        line = _line_at(rest[: error.start].decode(), error.start)
+        raise refused(source, "UTF-8 text", f"the byte 0x{rest[error.start]:02x}", line) from None
 
 
 def parse(text: str, source: str) -> Document:
