@@ -56,13 +56,13 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
         writing(BOMB),
         f"job.yaml:5: {FAULT} 5: aliases that expand to more than 20000 values",
     ),
-    "10 MB": (writing("# a\n" * 2_500_000), "job.yaml: expected at most 1048576 bytes, found more"),
-    "a million brackets": (
-        writing("a: " + "[" * 1_000_000),
+    "10 MB": (writing("# a\n" * 2_500_000), "job.yaml: expected at most 262144 bytes, found more"),
+    "200,000 brackets": (
+        writing("a: " + "[" * 200_000),
         f"job.yaml:1: {FAULT} 103: more than 100 levels of nesting",
     ),
     "many values": (
-        writing("".join(f"k{n}: {n}\n" for n in range(50_000))),
+        writing("".join(f"k{n}: 1\n" for n in range(20_500))),
         f"job.yaml:10000: {FAULT} 8: more than 20000 values",
     ),
     "many values, deep below long names": (

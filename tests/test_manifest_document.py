@@ -194,11 +194,11 @@ def test_repeated_keys_are_reported_together_with_everything_else(tmp_path: Path
 
 
 def test_a_document_that_is_too_large_is_an_error(tmp_path: Path) -> None:
-    expected = "expected at most 1048576 bytes, found more"
-    assert fault(tmp_path, "#" * (1024 * 1024 + 1)) == expected
-    assert fault(tmp_path, "#" + "é" * (600 * 1024)) == expected
+    expected = "expected at most 262144 bytes, found more"
+    assert fault(tmp_path, "#" * (256 * 1024 + 1)) == expected
+    assert fault(tmp_path, "#" + "é" * (150 * 1024)) == expected
     with pytest.raises(ManifestError, match=expected):
-        find_manifest(None, environ={"JOB_MANIFEST_YAML": "#" * (1024 * 1024 + 1)}, cwd=tmp_path)
+        find_manifest(None, environ={"JOB_MANIFEST_YAML": "#" * (256 * 1024 + 1)}, cwd=tmp_path)
 
 
 def test_a_document_of_too_many_values_is_an_error(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_a_base_that_is_no_file_is_an_error_in_the_line_that_names_it(home: Path
         "fifo.yaml": "expected a file, found a FIFO (fifo.yaml)",
         "round.yaml": f"expected an existing file, found {circle} (round.yaml)",
         "broken.yaml": "expected an existing file, found a symbolic link to nothing (broken.yaml)",
-        "large.yaml": "expected at most 1048576 bytes, found more (large.yaml)",
+        "large.yaml": "expected at most 262144 bytes, found more (large.yaml)",
         "base.json": 'expected the relative path of a .yaml file, found "../base.json"',
     }.items():
         assert faults(home, f"name: x\nextends: ../{name}\n") == [f"job/job.yaml:2: extends: {end}"]

@@ -17,7 +17,7 @@ import yaml
 from pyjob.errors import ManifestError, Problem, Remark
 from pyjob.manifest.place import Place, Places
 
-LARGEST = 1024 * 1024  # bytes
+LARGEST = 256 * 1024  # bytes; PyYAML takes two seconds for a megabyte, of comments even
 _MOST_VALUES = 20_000  # about a second of PyYAML; manifests have dozens
 _MOST_LEVELS = 100
 _MOST_DIGITS = 30
