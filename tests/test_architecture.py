@@ -39,6 +39,7 @@ HOUSE = [
     {"method"},
     {"environment"},
     {"manifest"},
+    {"git"},
     {"errors"},
 ]
 WITHOUT_WERKZEUG = ["gate", "metrics", "state.py", "method"]

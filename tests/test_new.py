@@ -19,8 +19,9 @@ import pytest
 import yaml
 
 from pyjob.cli import main
+from pyjob.git import command as git
 from pyjob.manifest import Manifest, find_manifest
-from pyjob.starter import git, starter
+from pyjob.starter import starter
 from pyjob.starter.origin import Origin, https_url
 from pyjob.starter.starter import TEMPLATES, job_name, start_job
 from pyjob.testing import JobClient

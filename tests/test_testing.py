@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import pyjob
+from pyjob.application.samples import sample_requests
 from pyjob.job.job import Job
 from pyjob.testing import JobClient
-from pyjob.testing.samples import sample_requests
 from tests.conftest import MakeJob
 
 PRODUCT = """

@@ -50,12 +50,6 @@ def sample_requests(endpoints: Iterable[Endpoint]) -> Iterator[SampleRequest]:
             yield _request(endpoint, name, sample)
 
 
-def faulty_samples(warnings: Iterable[str]) -> list[str]:
-    """Those of a job's ``warnings`` that tell of samples which cannot be sent."""
-    marks = ("the sample does not work", "docs_input_examples: there is no endpoint")
-    return [warning for warning in warnings if any(mark in warning for mark in marks)]
-
-
 def error_of(answer: Response) -> JobError | None:
     """What a caller is told by an ``answer`` of 400 or more; None for any other."""
     if answer.status_code < 400:

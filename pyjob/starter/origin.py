@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyjob.starter.git import run_git
+from pyjob.git.command import GitError, run_git
 
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9][-.A-Za-z0-9]{0,250}")
 _HOST, _PATH = r"(?P<host>[A-Za-z0-9][-.A-Za-z0-9]+)", r"/*(?P<path>[^\s/@?#\\][^\s@?#\\]*)"
@@ -32,14 +32,14 @@ def origin_of(folder: Path) -> Origin:
     """The origin of ``folder``, which need not exist yet."""
     target = folder.resolve()
     place = next(parent for parent in (target, *target.parents) if parent.is_dir())
-    email = run_git(place, "config", "user.email") or ""
+    email = _told(place, "config", "user.email") or ""
     valid = email if _EMAIL.fullmatch(email) else ""
-    top = run_git(place, "rev-parse", "--show-toplevel")
+    top = _told(place, "rev-parse", "--show-toplevel")
     if not top or not target.is_relative_to(Path(top).resolve()):
         return Origin(email=valid)
-    branch = run_git(place, "symbolic-ref", "--short", "HEAD") or ""
+    branch = _told(place, "symbolic-ref", "--short", "HEAD") or ""
     return Origin(
-        remote=https_url(run_git(place, "remote", "get-url", "origin") or ""),
+        remote=https_url(_told(place, "remote", "get-url", "origin") or ""),
         branch=branch if branch.isprintable() else "",
         directory=target.relative_to(Path(top).resolve()).as_posix(),
         email=valid,
@@ -57,3 +57,12 @@ def https_url(remote: str) -> str:
     groups = match.groupdict()
     port = groups.get("port") or "" if groups.get("scheme") == "https" else ""
     return f"https://{groups['host']}{port}/{groups['path']}"
+
+
+def _told(folder: Path, *arguments: str) -> str | None:
+    """The one line that git says, if it says one."""
+    try:
+        ended = run_git(folder, *arguments)
+        return ended.stdout.decode().removesuffix("\n") if ended.returncode == 0 else None
+    except (GitError, UnicodeDecodeError):
+        return None

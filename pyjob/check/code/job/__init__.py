@@ -1,0 +1,1 @@
+"""The rules that the job's class is held to, each read from its text."""

@@ -1,0 +1,82 @@
+"""Static endpoints as far as they are written out: by the reader that the start uses (SPEC 1)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from mimetypes import MimeTypes
+from pathlib import PurePosixPath
+
+from pyjob.check.code.job.draft import Draft
+from pyjob.check.code.note import ADVICE, ERROR, WARNING, note
+from pyjob.check.code.reading.literal import Item, NotLiteral, items_of, literal
+from pyjob.check.code.reading.method import Method
+from pyjob.check.finding import Finding
+from pyjob.errors import EntryPointError
+from pyjob.job.files import StaticEndpoint, StaticReader
+from pyjob.job.job import secret_files
+from pyjob.job.paths import Claims
+
+RULE = "static-files"
+METHOD = "static_endpoints"
+
+
+def judge_files(draft: Draft, claims: Claims) -> Iterator[Finding]:
+    """Findings of what `static_endpoints` gives."""
+    given, method = draft.given(METHOD), draft.method(METHOD)
+    if not isinstance(given, ast.expr) or method is None:
+        return
+    if isinstance(given, ast.Dict):
+        for item in items_of(given).known:
+            yield from _judge_item(draft, claims, method, item)
+        return
+    try:
+        found = literal(given)
+    except NotLiteral:
+        return
+    if found is not None:
+        message = f"{METHOD}: expected a dict of path to file, found {type(found).__name__}"
+        yield note(RULE, ERROR, method.module, given, message, 'such as {"/page": "page.html"}')
+
+
+def _judge_item(draft: Draft, claims: Claims, method: Method, item: Item) -> Iterator[Finding]:
+    try:
+        value = literal(item.node)
+    except NotLiteral:
+        return
+    warnings: list[str] = []
+    folder = draft.manifest.folder
+    reader = StaticReader("", warnings.append, folder=folder, secret=secret_files(draft.manifest))
+    try:
+        (static,) = reader.read({item.key: value})
+        _claim(claims, static)
+    except (EntryPointError, ValueError) as error:
+        yield note(RULE, ERROR, method.module, item.node, str(error).removeprefix(": "))
+        return
+    for warning in warnings:
+        message = warning.removeprefix(": ").replace(f"{folder}/", "")
+        remedy = "write it relative to the job's folder, and put the file there"
+        yield note(RULE, WARNING, method.module, item.node, message, remedy)
+    yield from _judge_type(method, item, static)
+
+
+def _claim(claims: Claims, static: StaticEndpoint) -> None:
+    owner = f"{METHOD} {static.path}"
+    if static.is_folder:
+        claims.claim_below(static.path, ("GET",), owner)
+    else:
+        claims.claim(static.path, "GET", owner)
+
+
+def _judge_type(method: Method, item: Item, static: StaticEndpoint) -> Iterator[Finding]:
+    name = static.target.name
+    if static.is_folder or static.content_type is not None:
+        return
+    # Without the files of the system, which differ from machine to machine.
+    if MimeTypes(filenames=()).guess_type(f"/{name}") == (None, None):
+        kind = "text/plain" if PurePosixPath(name).suffix in (".md", ".yaml", ".yml") else "text/html"
+        remedy = f'such as ("{name}", "{kind}")'
+        message = (
+            f"{METHOD} {static.path}: no mime type is given, and the name {name!r} does not tell Python one"
+        )
+        yield note("mime-type", ADVICE, method.module, item.node, message, remedy)

@@ -1,0 +1,1 @@
+"""From text to facts: files, names, classes and methods, as far as reading tells; no opinion of them."""

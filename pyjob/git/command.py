@@ -1,0 +1,54 @@
+"""Running git, tamed: nothing that a repository's configuration names is run, and nobody is asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+PATIENCE = 10.0
+# A repository's own configuration must not make git run anything.
+_TAMED = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager")
+_TAMED_BY = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+# Of git's variables, those that do not name a repository: inside a hook, others do.
+_KEPT = ("GIT_CONFIG_", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM", "GIT_EXEC_PATH")
+
+
+class GitError(Exception):
+    """git does not answer; ``remedy`` says what to do about it."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+
+def run_git(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """What ``git ARGUMENTS`` in ``folder`` answers to ``given``. Raises `GitError` where it does not."""
+    command: Sequence[str] = ("git", *_TAMED, "-C", str(folder), *arguments)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith(_KEPT)
+    }
+    try:
+        return subprocess.run(  # noqa: S603  a list of words, without a shell
+            command,
+            input=given,
+            capture_output=True,
+            timeout=PATIENCE,
+            env=inherited | _TAMED_BY,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise GitError("git is not installed here", "install git") from None
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git did not answer within {PATIENCE:g} s") from None
+    except OSError as error:
+        raise GitError(f"git cannot be run: {error.strerror}") from None

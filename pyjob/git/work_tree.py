@@ -1,0 +1,91 @@
+"""What git knows of files: which are in a repository, and which may not get there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyjob.git.command import GitError, run_git
+
+
+class WorkTree:
+    """The work tree of a git repository; ``root`` has no links in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def around(cls, folder: Path) -> WorkTree | None:
+        """The work tree that ``folder`` is in, if any. Raises `GitError` where git does not tell."""
+        places = [place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")]
+        if not places:
+            return None
+        ended = run_git(folder, "rev-parse", "--is-inside-work-tree", "--show-toplevel")
+        answer = os.fsdecode(ended.stdout)
+        if ended.returncode == 0 and answer.startswith("true\n"):
+            root = Path(answer.removeprefix("true\n").removesuffix("\n"))
+            # As git spells it, which is not as we do where upper and lower case are the same.
+            return cls(root) if folder.is_relative_to(root) else None
+        if b"dubious ownership" in ended.stderr:
+            trust = f"git config --global --add safe.directory {shlex.quote(str(places[0]))}"
+            raise GitError(
+                "git does not trust this repository, which belongs to somebody else", f"if you do: {trust}"
+            )
+        return None
+
+    def tracked(self, paths: Iterable[Path]) -> set[Path]:
+        """Those of ``paths`` that git tracks; of folders, those in which it tracks anything."""
+        names = {path: name for path in paths if (name := self._name(path))}
+        if not names:
+            return set()
+        answer = self._ask("--literal-pathspecs", "ls-files", "-z", "--", *sorted(set(names.values())))
+        known = set(answer)
+        for name in answer:
+            while name := name.rpartition("/")[0]:
+                if name in known:
+                    break
+                known.add(name)
+        return {path for path, name in names.items() if name in known}
+
+    def ignored(self, paths: Iterable[Path]) -> set[Path]:
+        """Those of ``paths`` that git ignores; what it tracks is never among them."""
+        names = {path: name for path in paths if (name := self._name(path))}
+        if not names:
+            return set()
+        # With "./", a name cannot begin with what has a meaning for git.
+        data = "".join(f"./{name}\0" for name in names.values())
+        known = set(self._ask("check-ignore", "-z", "--stdin", given=os.fsencode(data)))
+        return {path for path, name in names.items() if f"./{name}" in known}
+
+    def holds(self, path: Path) -> bool:
+        """Whether ``path`` is one of this repository's, and not of another one inside or outside of it."""
+        return bool(self._name(path))
+
+    def remotes(self) -> list[str]:
+        """The URLs of its remotes."""
+        pairs = self._ask("config", "-z", "--get-regexp", r"^remote\..*\.url$")
+        return [pair.partition("\n")[2] for pair in pairs]
+
+    def _name(self, path: Path) -> str:
+        """``path`` as git calls it, empty where git would refuse it."""
+        try:
+            place = path.parent.resolve() / path.name  # git does not follow links
+        except (OSError, RuntimeError):
+            return ""
+        if place == self.root or not place.is_relative_to(self.root):
+            return ""
+        inner = place.relative_to(self.root)
+        above = (self.root / parent for parent in inner.parents if parent != Path())
+        if ".git" in inner.parts or any(os.path.lexists(parent / ".git") for parent in above):
+            return ""
+        return str(inner)
+
+    def _ask(self, *arguments: str, given: bytes = b"") -> list[str]:
+        ended = run_git(self.root, *arguments, given=given)
+        if ended.returncode not in (0, 1):  # 1: nothing was found
+            reason = os.fsdecode(ended.stderr).strip().partition("\n")[0]
+            command = next(word for word in arguments if not word.startswith("-"))
+            raise GitError(f"git {command} failed: {reason[:200]}")
+        return [part for part in os.fsdecode(ended.stdout).split("\0") if part]

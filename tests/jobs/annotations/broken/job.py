@@ -1,0 +1,12 @@
+class Job:
+    def perform(self, x, y=2) -> float:
+        """
+        Return the product of two numbers.
+        :param x: The first number.
+        :param y: The second number.
+        :return: The product of x and y.
+        """
+        return x * y
+
+    def docs_input_example(self) -> dict[str, float]:
+        return {"x": 20, "y": 5}

@@ -1,0 +1,15 @@
+from model import factor
+
+
+class Job:
+    def perform(self, x: float, y: float = 2) -> float:
+        """
+        Return the product of two numbers.
+        :param x: The first number.
+        :param y: The second number.
+        :return: The product of x and y.
+        """
+        return factor * x * y
+
+    def docs_input_example(self) -> dict[str, float]:
+        return {"x": 20, "y": 5}
