@@ -48,7 +48,7 @@ def find_entry_class(module: ModuleType, wanted: str | None, file: str) -> type:
 def _instead(module: ModuleType, own: list[type]) -> str:
     """What there is in place of a job, and what to do about it."""
     for cls in own:
-        near = difflib.get_close_matches("perform", [name.lower() for name in vars(cls)], n=1)
+        near = difflib.get_close_matches("perform", [name.lower() for name in vars(cls)], n=1, cutoff=0.75)
         if near:
             return f"class {cls.__name__} with a method {near[0]!r}: is that a misspelt `perform`?"
     if callable(vars(module).get("perform")):

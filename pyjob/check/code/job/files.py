@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from mimetypes import MimeTypes
-from pathlib import PurePosixPath
 
 from pyjob.check.code.job.draft import Draft
 from pyjob.check.code.note import ADVICE, ERROR, WARNING, note
@@ -16,6 +14,7 @@ from pyjob.errors import EntryPointError
 from pyjob.job.files import StaticEndpoint, StaticReader
 from pyjob.job.job import secret_files
 from pyjob.job.paths import Claims
+from pyjob.wire.content_type import UNKNOWN, guess_content_type
 
 RULE = "static-files"
 METHOD = "static_endpoints"
@@ -72,11 +71,7 @@ def _judge_type(method: Method, item: Item, static: StaticEndpoint) -> Iterator[
     name = static.target.name
     if static.is_folder or static.content_type is not None:
         return
-    # Without the files of the system, which differ from machine to machine.
-    if MimeTypes(filenames=()).guess_type(f"/{name}") == (None, None):
-        kind = "text/plain" if PurePosixPath(name).suffix in (".md", ".yaml", ".yml") else "text/html"
-        remedy = f'such as ("{name}", "{kind}")'
-        message = (
-            f"{METHOD} {static.path}: no mime type is given, and the name {name!r} does not tell Python one"
-        )
+    if guess_content_type(name) == UNKNOWN:
+        remedy = f'say which, such as ("{name}", "text/plain")'
+        message = f"{METHOD} {static.path}: no mime type is given, and the name {name!r} tells none"
         yield note("mime-type", ADVICE, method.module, item.node, message, remedy)
