@@ -937,6 +937,7 @@ def test_who_never_closes_it_hears_nothing_at_the_end_and_has_its_shut_down_run(
     script = """
     import contextlib
     from starlette.applications import Starlette
+    from pyjob.environment.mask import Mask
     from pyjob.job.event_loop import EventLoop
     from pyjob.wire.asgi import AsgiApplication
 
