@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def job_client(request: pytest.FixtureRequest) -> Iterator[JobClient]:
     """A `pyjob.testing.JobClient` of the job that the test file is in: the nearest folder with a job.yaml."""
+    from pyjob.errors import PyjobError
     from pyjob.manifest.source import FILE_NAME, OLD_FILE_NAME
     from pyjob.testing import JobClient
 
@@ -26,5 +27,9 @@ def job_client(request: pytest.FixtureRequest) -> Iterator[JobClient]:
         pytest.fail(
             f"job_client: there is no {FILE_NAME} in {folders[0]} or a folder above it", pytrace=False
         )
-    with JobClient(job) as client:
+    try:
+        client = JobClient(job)
+    except PyjobError as error:  # its message says where and why
+        pytest.fail(f"job_client: {error}", pytrace=False)
+    with client:
         yield client

@@ -139,6 +139,8 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"the job called sys.exit({error.code!r})"
     try:
+        if type(error) is KeyError and len(error.args) == 1:
+            return f"no such key: {error}"  # alone, it would say nothing
         return str(error) or type(error).__name__
     except BaseException:  # noqa: BLE001  the author's __str__
         return type(error).__name__

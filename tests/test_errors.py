@@ -62,7 +62,7 @@ def answer_to(client_of: ClientOf) -> Callable[[BaseException], Any]:
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), 400, "bad", "UnicodeDecodeError"),
         (RuntimeError("model is gone"), 500, "model is gone", "RuntimeError"),
         (TypeError("unsupported operand"), 500, "unsupported operand", "TypeError"),
-        (KeyError("x"), 500, "'x'", "KeyError"),
+        (KeyError("x"), 500, "no such key: 'x'", "KeyError"),
         (AssertionError(), 500, "AssertionError", "AssertionError"),
         (SystemExit(404), 500, "the job called sys.exit(404)", "SystemExit"),
         (KeyboardInterrupt(), 500, "KeyboardInterrupt", "KeyboardInterrupt"),

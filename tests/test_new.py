@@ -184,7 +184,7 @@ def test_it_ends_with_the_commands_that_come_next(tmp_path: Path, capsys: pytest
         "pip install -r requirements.txt",
         "pyjob check --run",
         "pyjob run",
-        "pytest",
+        "python -m pytest",
     ]
     assert [line.strip() for line in told.partition("next:\n")[2].splitlines()] == steps
 

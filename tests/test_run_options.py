@@ -133,7 +133,7 @@ def test_a_self_test_that_passes_makes_the_job_ready(make_job: MakeJob) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("raise KeyError(x)", "POST /perform, sample: 500 Internal Server Error: 2 (KeyError)"),
+        ("raise KeyError(x)", "POST /perform, sample: 500 Internal Server Error: no such key: 2 (KeyError)"),
         (
             "return object()",
             "POST /perform, sample: 500 Internal Server Error: result: object of type object",

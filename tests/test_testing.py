@@ -286,7 +286,7 @@ def test_all_samples_that_fail_are_told_of_together(make_job: MakeJob) -> None:
     with JobClient(make_job(with_samples(samples, body=body))) as job:
         assert failure_of(job).splitlines() == [
             "2 of 3 samples failed:",
-            "POST /perform, sample 2: 500 Internal Server Error: 'thirteen' (KeyError)",
+            "POST /perform, sample 2: 500 Internal Server Error: no such key: 'thirteen' (KeyError)",
             "POST /half, sample: 400 Bad Request: 7 is odd (ValueError)",
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,18 @@ from pyjob.job.job import Job
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+logger = logging.getLogger(__name__)
+
 
 def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) -> None:
     """Send ``table`` every sample of ``job``, each to be answered within ``seconds``.
 
     Raises `SampleError` that names all which are not answered as they should be.
     """
-    failed = list(job.sample_faults)
-    for request in sample_requests(job.endpoints):
+    failed, requests = list(job.sample_faults), list(sample_requests(job.endpoints))
+    if not requests and not failed:
+        logger.warning("the self-test had nothing to send: the job has no sample payload")
+    for request in requests:
         failure = _Attempt(table, request).failure(seconds)
         if failure is not None:
             failed.append(f"{request}: {failure}")

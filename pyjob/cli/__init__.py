@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -43,12 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in _wanted(given):
         import_module(f"pyjob.cli.{name}").add_to(commands)
         _add_debug(commands.choices[name], default=argparse.SUPPRESS)
+    first = next((one for one in given if not one.startswith("-")), None)
+    if first is not None and first not in COMMANDS:
+        _refuse_unknown(parser, first)
     options, unknown = parser.parse_known_args(given)
     if unknown:
         # The command's own usage helps more than that of all commands.
         names = " ".join(one.partition("=")[0] for one in unknown)  # a value may be a secret
         commands.choices[options.command].error(f"unrecognized arguments: {names}")
     return _run(options)
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, name: str) -> None:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+    parser.error(f"there is no command {name!r}: {hint}")
 
 
 def _wanted(arguments: Sequence[str]) -> Sequence[str]:

@@ -54,7 +54,7 @@ def _told(made: Starter) -> list[str]:
     lines = [f"  {name}" for name in made.files]
     if made.placeholders:
         lines.append(f"fill in what git does not know, in job.yaml: {', '.join(made.placeholders)}")
-    commands = ["pyjob check --run", "pyjob run", "pytest"]
+    commands = ["pyjob check --run", "pyjob run", "python -m pytest"]
     if "requirements.txt" in made.files:
         commands.insert(0, "pip install -r requirements.txt")
     if made.folder != Path():

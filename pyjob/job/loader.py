@@ -10,6 +10,7 @@ import importlib.machinery
 import importlib.util
 import inspect
 import os
+import re
 import shlex
 import sys
 import sysconfig
@@ -36,6 +37,8 @@ IS_LOADING: ContextVar[bool] = ContextVar("pyjob_is_loading", default=False)
 NOT_OURS = frozenset({"PYTEST_CURRENT_TEST"})
 
 Chdir = Literal["load"] | bool
+# What pickle says where a class was in the script that made the file.
+_OF_A_SCRIPT = re.compile(r"Can't get attribute .* on <module '__main__'")
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,11 @@ def describe_failure(error: BaseException, manifest: Manifest) -> str:
         file = os.path.normpath(manifest.folder / requirements)
         command = f"pip install -r {shlex.quote(file)}"
         message = f"{message}; install what the job requires: {command}"
+    if isinstance(error, AttributeError) and _OF_A_SCRIPT.search(message):
+        message += (
+            "; it was pickled by a script that ran itself: put the class into a module of its own, import it "
+            "in script and job, and pickle again"
+        )
     places = _places(error, manifest.folder)
     traced = f", traceback={', '.join(places)}" if places else ""
     return f"{message}, cause={type(error).__name__}{traced}"

@@ -284,11 +284,21 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> tuple[str, int | None]:
     mark = error.problem_mark
     if mark is None:
         return what, None
-    lines = _BREAK.split(text)
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    indent = line[: len(line) - len(line.lstrip())]
-    hint = "; indent with blanks, not with tabs" if "\t" in indent else ""
+    hint = _syntax_hint(what, _BREAK.split(text), mark.line)
     return f"a fault in column {mark.column + 1}: {what}{hint}", mark.line + 1
+
+
+def _syntax_hint(what: str, lines: list[str], number: int) -> str:
+    """What is often the reason of a fault in the line at ``number``, in other words than a parser's."""
+    line = lines[number] if number < len(lines) else ""
+    before = next((one for one in reversed(lines[:number]) if one.strip()), "")
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "; indent with blanks, not with tabs"
+    if "mapping values are not allowed" in what and ":" not in before:
+        return "; is a colon missing in the line before?"
+    if "expected <block end>" in what:
+        return "; is the indentation that of the lines before?"
+    return ""
 
 
 def _line_at(text: str, position: int) -> int:

@@ -52,10 +52,16 @@ def capacity_under(connection_limit: int, gate: Gate) -> Capacity:
 def tell_if_short(gate: Gate, capacity: Capacity, name: str) -> None:
     """One warning where the manifest promises a longer line than the server can hold."""
     if gate.queue is None or gate.queue > capacity.waiting:
-        promised = "any number of" if gate.queue is None else str(gate.queue)
+        promised = (
+            "without max_concurrency_queue any number of calls may"
+            if gate.queue is None
+            else f"max_concurrency_queue lets {gate.queue} calls"
+        )
         logger.warning(
-            "job %s: max_concurrency_queue lets %s calls wait, this server can hold %d: later ones get 503",
-            *(name, promised, capacity.waiting),
+            "job %s: %s wait, but this server can hold %d: later ones get 503",
+            name,
+            promised,
+            capacity.waiting,
         )
 
 
