@@ -11,20 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pyjob.application import Application
-from pyjob.environment import environment_of
+from pyjob.environment import Environment, environment_of
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import offers_a_job
 from pyjob.job.loader import Chdir, Surroundings, make_instance
-from pyjob.logs import set_up_logging
-from pyjob.manifest import find_manifest, manifest_of
-from pyjob.own import JobSource, assembled, failed_application, maker_of, own_application
+from pyjob.logs import log_dying_threads, set_up_logging
+from pyjob.manifest import Manifest, find_manifest, manifest_of
+from pyjob.own import JobSource, assembled, maker_of, own_application, unloadable_application
 from pyjob.serving.server import DEFAULT_PORT, serve_application
 from pyjob.settings import Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-logger = logging.getLogger(__name__)
 
 
 @overload
@@ -108,8 +106,15 @@ def create(
             threads=threads,
         )
     else:
+        found, environment = _configuration_of(source, manifest, env)
         application = _of_class(
-            source, manifest, env, chdir=chdir or False, settings=settings, prefix=prefix, threads=threads
+            source,
+            found,
+            environment,
+            chdir=chdir or False,
+            settings=settings,
+            prefix=prefix,
+            threads=threads,
         )
     if load == "now":
         application.load()
@@ -130,21 +135,18 @@ def serve(
     ``threads``: most calls at once, 500 unless the manifest or you say otherwise. Raises `ManifestError`
     and `AddressError`.
     """
+    found, environment = _configuration_of(job, manifest, None)
     if not logging.getLogger().handlers:
-        set_up_logging(os.environ.get("LOG_LEVEL") or "info")
-    serve_application(create(job, manifest=manifest), host=host, port=port, threads=threads)
+        set_up_logging({**os.environ, **environment.variables}.get("LOG_LEVEL") or "info")
+        log_dying_threads()
+    application = _of_class(job, found, environment)
+    serve_application(application, host=host, port=port, threads=threads)
 
 
-def _of_class(
-    source: Any,
-    document: Mapping[str, object] | None,
-    env: Mapping[str, str] | None,
-    *,
-    chdir: Chdir,
-    settings: Settings | None,
-    prefix: str,
-    threads: int | None,
-) -> Application:
+def _configuration_of(
+    source: Any, document: Mapping[str, object] | None, env: Mapping[str, str] | None
+) -> tuple[Manifest, Environment]:
+    """Manifest and environment of a class or an instance at hand."""
     if not offers_a_job(source):
         what = repr(source)
         raise EntryPointError(
@@ -153,15 +155,18 @@ def _of_class(
         )
     cls = source if isinstance(source, type) else type(source)
     manifest = manifest_of(document, name=cls.__name__.lower(), folder=_folder_of(cls))
-    environment = environment_of(manifest, os.environ, cwd=Path.cwd(), given=env)
+    return manifest, environment_of(manifest, os.environ, cwd=Path.cwd(), given=env)
+
+
+def _of_class(
+    source: Any, manifest: Manifest, environment: Environment, *, chdir: Chdir = False, **options: Any
+) -> Application:
     return assembled(
         manifest,
         environment,
         (lambda: make_instance(source)) if isinstance(source, type) else (lambda: source),
         Surroundings(chdir, environment=environment.variables),
-        settings=settings,
-        prefix=prefix,
-        threads=threads,
+        **options,
     )
 
 
@@ -194,9 +199,7 @@ class _OwnApplication:
         try:
             return own_application(JobSource(), roots=(create,))
         except (PyjobError, OSError) as error:
-            set_up_logging(os.environ.get("LOG_LEVEL") or "info")
-            logger.error("%s", error)  # noqa: TRY400  the message is for the author; a traceback is not
-            return failed_application(error)
+            return unloadable_application(error, Path.cwd())
 
 
 _OWN_APPLICATION = _OwnApplication()

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from typing import TextIO
 
 from pyjob.environment.mask import Mask
@@ -27,23 +28,33 @@ logger = logging.getLogger(__name__)
 class MaskingHandler(logging.StreamHandler[TextIO]):
     """Writes records with secret values masked, whatever formatter a job gives it (SPEC 3.3)."""
 
-    def __init__(self, stream: TextIO, mask: Mask) -> None:
+    def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self._mask = mask
+        self._masks: tuple[Mask, ...] = ()
+
+    def hide(self, mask: Mask) -> None:
+        """From now on, write nothing that ``mask`` hides."""
+        if mask:
+            self._masks = (*self._masks, mask)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text; masked last, since tracebacks and arguments are in it."""
-        return self._mask(super().format(record))
+        text = super().format(record)
+        for mask in self._masks:
+            text = mask(text)
+        return text
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         """Say that a record could not be written; the standard way would print its arguments raw."""
-        self.stream.write(f"a record of {record.name} ({record.pathname}:{record.lineno}) cannot be logged\n")
+        if not logging.raiseExceptions or sys.stderr is None:
+            return
+        with suppress(Exception):  # the reader of the log may have gone: no reason to fail a call
+            place = f"{record.name} ({record.pathname}:{record.lineno})"
+            sys.stderr.write(f"a record of {place} cannot be logged\n")
 
 
-def set_up_logging(level: str, stream: TextIO | None = None, *, mask: Mask | None = None) -> None:
+def set_up_logging(level: str, stream: TextIO | None = None) -> None:
     """Send the root logger to ``stream`` (stdout), unless somebody has configured it already.
-
-    What ``mask`` hides is never written.
 
     A bare `logging.basicConfig()` handler, such as waitress-serve adds, does not count as configured.
     """
@@ -53,13 +64,20 @@ def set_up_logging(level: str, stream: TextIO | None = None, *, mask: Mask | Non
             root.removeHandler(handler)
     if root.handlers:
         return
-    handler = MaskingHandler(_printable(stream or sys.stdout), mask or Mask())
+    handler = MaskingHandler(_printable(stream or sys.stdout))
     handler.setFormatter(logging.Formatter(FORMAT, DATE_FORMAT))
     root.addHandler(handler)
     known = level.strip().lower()
     root.setLevel(LEVELS.get(known, logging.INFO))
     if known not in LEVELS:
         logger.warning("LOG_LEVEL: expected one of %s, found %r: using info", ", ".join(LEVELS), level[:60])
+
+
+def hide_in_logs(mask: Mask) -> None:
+    """Let the handlers of `set_up_logging` hide what ``mask`` does; those of a host are left alone."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, MaskingHandler):
+            handler.hide(mask)
 
 
 def log_dying_threads() -> None:

@@ -5,28 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
 
 from pyjob.application import Application
-from pyjob.apps.probes import ProbesRoom
-from pyjob.dispatcher import Dispatcher, RouteTable
 from pyjob.environment import Environment, environment_of
-from pyjob.errors import PyjobError
+from pyjob.errors import ManifestError
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
-from pyjob.logs import log_dying_threads, set_up_logging
+from pyjob.logs import hide_in_logs, log_dying_threads, set_up_logging
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
-from pyjob.metrics.calls import CallMetrics
-from pyjob.metrics.registry import new_registry
-from pyjob.routes import service_routes
 from pyjob.serving.takeover import meet
 from pyjob.settings import Deployment, Settings
-from pyjob.state import State
-from pyjob.wire.response import error_response
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +25,14 @@ logger = logging.getLogger(__name__)
 class JobSource:
     """Which job a process is to serve, and what is said of it beside its manifest.
 
-    ``path`` is its folder, manifest or entry file, by default that of the current folder. ``settings`` are
+    ``path`` is its folder, manifest or entry file, by default that of the current folder. ``overrides`` are
     single values of the manifest (``FIELD=VALUE``); ``env`` wins over all other variables; ``env_file``
     stands in for the manifest's secret file.
     """
 
     path: Path | None = None
     manifest_file: Path | None = None
-    settings: Sequence[str] = ()
+    overrides: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     env_file: Path | None = None
 
@@ -50,7 +40,7 @@ class JobSource:
         """Manifest and environment; changes nothing. Raises `ManifestError`."""
         cwd, inherited = Path.cwd(), {**os.environ, **self.env}
         found = find_manifest(
-            self.path, environ=inherited, cwd=cwd, manifest=self.manifest_file, settings=self.settings
+            self.path, environ=inherited, cwd=cwd, manifest=self.manifest_file, settings=self.overrides
         )
         found = with_identity(found, inherited)
         environment = environment_of(
@@ -72,7 +62,6 @@ def own_application(
     settings: Settings | None = None,
     threads: int | None = None,
     log_level: str | None = None,
-    log_to: TextIO | None = None,
     chdir: Chdir = True,
     roots: tuple[object, ...] = (),
 ) -> Application:
@@ -83,7 +72,7 @@ def own_application(
     """
     manifest, environment = source.configuration()
     level = log_level or {**os.environ, **environment.variables}.get("LOG_LEVEL")
-    set_up_logging(level or "info", log_to, mask=environment.mask)
+    set_up_logging(level or "info")
     log_dying_threads()
     return assembled(
         manifest,
@@ -109,6 +98,7 @@ def assembled(
     roots: tuple[object, ...] = (),
 ) -> Application:
     """An application of what is known of a job and of its server."""
+    hide_in_logs(environment.mask)
     return Application(
         manifest,
         make_instance=maker,
@@ -128,7 +118,7 @@ def maker_of(manifest: Manifest, environment: Environment) -> Callable[[], objec
     return lambda: make_instance(load_entry_class(manifest, environment.variables))
 
 
-def unloadable_application(error: PyjobError, folder: Path, log_level: str | None = None) -> Application:
+def unloadable_application(error: Exception, folder: Path, log_level: str | None = None) -> Application:
     """An application in place of the job in ``folder``: its probes and the log tell of ``error``."""
     set_up_logging(log_level or os.environ.get("LOG_LEVEL") or "info")
     for line in str(error).splitlines():
@@ -137,20 +127,10 @@ def unloadable_application(error: PyjobError, folder: Path, log_level: str | Non
     def refuse() -> object:
         raise error
 
-    manifest = with_identity(manifest_of(None, name=folder.name, folder=folder), os.environ)
-    return assembled(manifest, Environment(), refuse, Surroundings(False))
-
-
-def failed_application(error: Exception) -> WSGIApplication:
-    """Probes and metrics that tell why there is no job, and 503 for the rest."""
-    name, version = os.environ.get("JOB_NAME", ""), os.environ.get("JOB_VERSION", "")
-    state = State()
-    state.become_failed(f"{'; '.join(str(error).splitlines())}, cause={type(error).__name__}")
-    registry = new_registry(CallMetrics(name, version))
-    probes = ProbesRoom(state, Deployment.from_environment(os.environ), name=name, version=version)
-    routes = RouteTable()
-    routes.at_all(service_routes(probes, registry))
-    return Dispatcher(
-        routes,
-        otherwise=error_response(503, f"the job failed to start: {state.error}"),
-    )
+    manifest = manifest_of(None, name=folder.name, folder=folder)
+    with suppress(ManifestError):  # it may be the fault
+        manifest = with_identity(manifest, os.environ)
+    application = assembled(manifest, Environment(), refuse, Surroundings(False))
+    with suppress(type(error)):
+        application.load()  # so that it has failed when the first request comes
+    return application

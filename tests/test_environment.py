@@ -13,6 +13,7 @@ import pyjob
 from pyjob.environment import Environment, environment_of
 from pyjob.environment.mask import Mask
 from pyjob.manifest import find_manifest
+from pyjob.testing import JobClient
 from tests.conftest import MakeJob
 
 SECRET_FIELD = "secret_runtime_env_file: .env\n"
@@ -210,3 +211,19 @@ def test_the_lines_of_a_key_are_masked_one_by_one() -> None:
 def test_an_empty_mask_is_false_and_changes_nothing() -> None:
     assert not Mask(["", "short"])
     assert Mask()("text") == "text"
+
+
+def test_what_is_given_is_seen_by_references_and_says_which_file_counts(
+    environment: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "other.env").write_text("C = https://${GIVEN_HOST}/\n")
+    given = {"GIVEN_HOST": "host", "PYJOB_RUNTIME_ENV_FILE": str(tmp_path / "other.env")}
+    assert environment(SECRET_FIELD, given=given).variables["C"] == "https://host/"
+
+
+def test_a_test_client_gives_a_job_the_environment_that_pyjob_run_does(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_job(CODE, fields=SECRET_FIELD, files={".env": "A = ${JOB_NAME} on ${GIVEN_HOST}\n"})
+    with JobClient(folder, env={"GIVEN_HOST": "host"}) as job:
+        assert job.perform()["A"] == "sample on host"

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from pyjob.logs import MaskingHandler, set_up_logging
+from pyjob.environment.mask import Mask
+from pyjob.logs import MaskingHandler, hide_in_logs, set_up_logging
 from tests.commands import COMMANDS
 from tests.conftest import MakeJob
 from tests.servers import ask, pyjob_run, started
@@ -106,3 +107,46 @@ def test_the_level_can_be_chosen(make_job: MakeJob, how: str) -> None:
         server.wait_until("/ready", 200)
         ask(server, "POST", "/perform")
     assert "DEBUG a detail" in server.output
+
+
+class Gone(io.StringIO):
+    """A stream whose reader has left."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with bare_root():
+        set_up_logging("info", Gone())
+        logging.getLogger("job").warning("%s", "a secret, perhaps")
+    told = capsys.readouterr().err
+    assert "a record of job (" in told
+    assert "secret" not in told
+
+
+def test_where_stderr_is_gone_too_nothing_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stderr in (Gone(), None):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with bare_root():
+            set_up_logging("info", Gone())
+            logging.getLogger("job").warning("something happened")
+
+
+def test_the_secrets_of_several_jobs_of_one_process_are_hidden() -> None:
+    stream = io.StringIO()
+    with bare_root():
+        set_up_logging("info", stream)
+        hide_in_logs(Mask(["first-planted"]))
+        hide_in_logs(Mask(["second-planted"]))
+        logging.getLogger("job").warning("first-planted and second-planted")
+    assert "*** and ***" in stream.getvalue()
+
+
+def test_handlers_of_a_host_are_left_alone() -> None:
+    stream = io.StringIO()
+    with bare_root() as root:
+        root.addHandler(logging.StreamHandler(stream))
+        hide_in_logs(Mask(["planted-value"]))
+        root.warning("planted-value")
+    assert stream.getvalue() == "planted-value\n"

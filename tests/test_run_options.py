@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -248,3 +249,84 @@ def test_a_manifest_that_is_wrong_at_the_start_can_be_mended_with_reload(make_jo
         job.tells("owner")
         job.becomes(job_yaml, right)
         job.answers(200, 1)
+
+
+def test_a_change_that_the_server_cannot_start_with_is_told_on_the_open_port(make_job: MakeJob) -> None:
+    folder = make_job(version(1))
+    with started(pyjob_run(folder, "--reload")) as server:
+        job = Reloading(server, folder)
+        job.answers(200, 1)
+        manifest = job.manifest.read_text()
+        job.becomes(job.manifest, manifest + "runtime_env: {LOG_LEVEL: 1}\n")
+        job.tells("runtime_env.LOG_LEVEL: expected a string")
+        # The port is the one that it listens on already.
+        job.becomes(job.manifest, manifest + "runtime_env: {PORT: seven}\n")
+        job.answers(200, 1)
+
+
+def test_every_address_of_a_host_is_listened_on_with_reload(make_job: MakeJob) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    command = pyjob_run(make_job(version(1)), "--reload")
+    command[command.index("127.0.0.1")] = "::1"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        assert any("listening on http://[::1]:" in line for line in server.stdout)
+        server.terminate()
+
+
+def test_start_again_and_end_at_once_exclude_each_other(make_job: MakeJob) -> None:
+    ended = pyjob_command("run", make_job(version(1)), "--reload", "--fail-fast")
+    assert ended.returncode == 2
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "1e300", "nan", "soon"])
+def test_a_time_limit_is_a_number_of_seconds_above_0(make_job: MakeJob, seconds: str) -> None:
+    ended = pyjob_command("run", make_job(version(1)), "--self-test", f"--timeout={seconds}")
+    assert ended.returncode == 2
+    assert "--timeout: expected a number of seconds" in ended.stderr
+
+
+def test_letters_that_the_terminal_lacks_are_shown_escaped(make_job: MakeJob) -> None:
+    folder = make_job(SEES, fields="labels: {by: Jürgen}")
+    shown = printed(folder, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert shown["manifest"]["labels"] == {"by": "J\\xfcrgen"}
+
+
+def test_the_configuration_shows_no_password_of_the_remote(make_job: MakeJob) -> None:
+    shown = printed(make_job(SEES), "--set", "git.remote=https://me:planted@example.com/a/b")
+    assert shown["manifest"]["git"]["remote"] == "https://example.com/a/b"
+
+
+def test_a_self_test_without_a_sample_says_that_there_was_nothing_to_send(make_job: MakeJob) -> None:
+    with started(pyjob_run(make_job(version(1)), "--self-test")) as server:
+        server.wait_until("/ready", 200)
+    assert "the self-test had nothing to send" in server.output
+
+
+def test_a_broken_stream_fails_the_self_test_whatever_its_error_says(make_job: MakeJob) -> None:
+    folder = make_job(
+        """
+        from werkzeug.wrappers import Response
+
+        class Odd(Exception):
+            def __str__(self):
+                raise RuntimeError
+
+        class Job:
+            def perform(self, x: float):
+                return Response(self.pieces())
+
+            def pieces(self):
+                yield b"one"
+                raise Odd
+
+            def docs_input_example(self):
+                return {"x": 1}
+        """
+    )
+    with started(pyjob_run(folder, "--self-test")) as server:
+        server.wait_until("/live", 500)
+        assert "the answer broke off: Odd" in ask(server, "GET", "/live")[2]["error"]

@@ -61,6 +61,10 @@ class Leaky:
             raise pyjob.JobError(418, TOKEN, kind=TOKEN, headers={"X-Told": TOKEN})
         if kind == "format":
             logging.getLogger("leaky").info("%d", TOKEN)
+        if kind == "response":
+            from werkzeug.wrappers import Response
+
+            return Response(TOKEN, 500)
         raise type(TOKEN, (Exception,), {})(TOKEN)
 
     perform.__doc__ = f"""
@@ -141,7 +145,10 @@ def test_it_is_masked_where_the_environment_stands_in(make_job: MakeJob) -> None
     environment = {"TOKEN": SECRET, "PYJOB_SECRETS": "environment"}
     with started(pyjob_run(folder), env=environment) as server:
         server.wait_until("/ready", 200)
-        assert_clean(everything_of(server), "an answer")
+        told = everything_of(server)
+        assert "***" in told
+        assert_clean(told, "an answer")
+    assert "***" in server.output
     assert_clean(server.output, "the log")
 
 
@@ -157,18 +164,21 @@ def test_a_job_that_does_not_start_tells_nothing_of_it(make_job: MakeJob, code: 
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "status", "meets_it"),
     [
-        ["run", "--print-config"],
-        ["check", "--json"],
-        ["check", "--run"],
-        ["--debug", "check", "--run", "--json", "--strict"],
+        (["run", "--print-config"], 0, True),
+        (["check", "--json"], 1, False),  # a samples' path that is no endpoint is written out
+        (["check", "--run"], 1, True),
+        (["--debug", "check", "--run", "--json", "--strict"], 1, True),
     ],
-    ids=" ".join,
+    ids=str,
 )
-def test_no_command_prints_it(leaky: Path, arguments: list[str]) -> None:
+def test_no_command_prints_it(leaky: Path, arguments: list[str], status: int, meets_it: bool) -> None:
     ended = pyjob_command(*arguments, leaky)
-    assert_clean(ended.stdout + ended.stderr, arguments)
+    told = ended.stdout + ended.stderr
+    assert ended.returncode == status, told
+    assert ("***" in told) is meets_it
+    assert_clean(told, arguments)
 
 
 @pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
@@ -245,3 +255,42 @@ def test_an_error_in_process_is_the_jobs_own(leaky: Path) -> None:
 def pyjob_command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pyjob", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_sample_that_is_answered_by_a_response_of_the_jobs_is_told_of_without_it(make_job: MakeJob) -> None:
+    code = LEAKY.replace('{"kind": TOKEN}', '{"kind": "response"}')
+    folder = make_job(code, fields=FIELDS, files=FILES)
+    ended = pyjob_command("check", "--run", folder)
+    assert "500" in ended.stdout
+    assert_clean(ended.stdout + ended.stderr, "the check")
+
+
+SERVED = """
+import logging, os, threading
+import pyjob
+
+class Served:
+    def __init__(self):
+        logging.getLogger("leaky").warning("made with %s", os.environ["TOKEN"])
+        dying = threading.Thread(target=self.fail)
+        dying.start()
+        dying.join()
+
+    def fail(self):
+        raise RuntimeError(os.environ["TOKEN"])
+
+    def perform(self):
+        return 1
+
+pyjob.serve(Served, manifest={"secret_runtime_env_file": ".env", "name": "served"}, port=0)
+"""
+
+
+def test_a_class_that_is_served_by_a_script_hides_it_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(FILES[".env"])
+    (tmp_path / "script.py").write_text(SERVED)
+    with started([sys.executable, str(tmp_path / "script.py")]) as server:
+        server.wait_until("/ready", 200)
+    assert "made with ***" in server.output
+    assert "RuntimeError: ***" in server.output
+    assert_clean(server.output, "the log")

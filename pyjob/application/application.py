@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyjob.application.rooms import Rooms, as_wsgi
-from pyjob.application.self_test import try_samples
 from pyjob.apps.call import CallRoom
 from pyjob.apps.probes import ProbesRoom
 from pyjob.context import JobContext
@@ -224,6 +223,9 @@ class Application:
             job = self.job = self._load_job()
             table = self._job_table(job)
             if self._settings.self_test is not None:
+                # Brings werkzeug's test client, which most servers do without.
+                from pyjob.application.self_test import try_samples
+
                 try_samples(table, job, self._settings.self_test, self._mask)
             if self._starts_webview and self._asgi is not None:
                 self._asgi.start()

@@ -6,17 +6,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
-from pyjob.errors import JobError
+from pyjob.errors import JobError, message_of
 from pyjob.job.endpoints import Endpoint, Method
 from pyjob.job.paths import BRACES
 from pyjob.method.conversion import Converter, converter_of, json_or_text
 from pyjob.openapi.document import CALLS
+
+if TYPE_CHECKING:
+    from werkzeug.test import Client
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,16 @@ def failure_of(answer: Response) -> str | None:
     if error is None:
         return None
     return f"{error.status} {_phrase(error.status)}: {error.message} ({error.kind})"
+
+
+def attempt(client: Client, request: SampleRequest) -> str | None:
+    """Send ``request`` by ``client``: what is wrong with the answer, in one line; None where it is fine."""
+    try:
+        # Read to its end: a stream may break off, and a call that is left unread would keep its slot.
+        answer = client.open(request.url, method=request.method, json=request.body, buffered=True)
+        return failure_of(answer)
+    except BaseException as error:  # noqa: BLE001  whatever breaks a stream
+        return f"the answer broke off: {message_of(error)} ({type(error).__name__})"
 
 
 def _phrase(status: int) -> str:

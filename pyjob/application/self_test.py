@@ -6,7 +6,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from pyjob.application.samples import SampleRequest, failure_of, sample_requests
+from werkzeug.test import Client
+
+from pyjob.application.samples import SampleRequest, attempt, sample_requests
 from pyjob.environment.mask import Mask
 from pyjob.errors import SampleError
 from pyjob.job.job import Job
@@ -25,8 +27,9 @@ def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) ->
     failed, requests = list(job.sample_faults), list(sample_requests(job.endpoints))
     if not requests and not failed:
         logger.warning("the self-test had nothing to send: the job has no sample payload")
+    client = Client(table)
     for request in requests:
-        failure = _Attempt(table, request).failure(seconds)
+        failure = _Attempt(client, request).failure(seconds)
         if failure is not None:
             failed.append(f"{request}: {failure}")
     if failed:
@@ -36,27 +39,16 @@ def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) ->
 class _Attempt(threading.Thread):
     """One request in a thread of its own: what does not end in time is left to itself."""
 
-    def __init__(self, table: WSGIApplication, request: SampleRequest) -> None:
+    def __init__(self, client: Client, request: SampleRequest) -> None:
         super().__init__(name="pyjob-self-test", daemon=True)
-        self._table = table
+        self._client = client
         self._request = request
         self._failure: str | None = None
         self._over = threading.Event()
 
     def run(self) -> None:
-        # Only for this: a server without a self-test does without werkzeug's test client.
-        from werkzeug.test import Client
-
-        try:
-            with Client(self._table).open(
-                self._request.url, method=self._request.method, json=self._request.body
-            ) as answer:
-                answer.get_data()  # all of it, streams too
-                self._failure = failure_of(answer)
-        except BaseException as error:  # noqa: BLE001  a stream of the job's that breaks off
-            self._failure = f"its answer broke off: {type(error).__name__}: {error}"
-        finally:
-            self._over.set()
+        self._failure = attempt(self._client, self._request)
+        self._over.set()
 
     def failure(self, seconds: float) -> str | None:
         """What is wrong with the answer, if anything."""

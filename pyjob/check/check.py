@@ -16,8 +16,8 @@ from pyjob.check.requirements import check_requirements
 from pyjob.check.rules import RULES
 from pyjob.errors import ManifestError, Problem, Remark
 from pyjob.manifest import Manifest, find_manifest, manifest_of
-from pyjob.manifest.document import LARGEST, decode, parse
-from pyjob.manifest.file import read_bytes
+from pyjob.manifest.document import LARGEST, parse
+from pyjob.manifest.file import read_text
 
 RULES_OF_A_RUN = ("start",)
 _SPELLINGS = ("deprecated", "unknown field", "ignored, since")
@@ -62,8 +62,8 @@ def _report_of_fault(error: ManifestError, path: Path | None, cwd: Path) -> Repo
 def _without_faults(error: ManifestError, folder: Path, cwd: Path) -> Manifest | None:
     """What of a faulty manifest leads to the code."""
     try:
-        data = read_bytes(cwd / error.source, error.source, LARGEST)
-        extra = parse(decode(data, error.source), error.source).values.get("jobtype_extra")
+        text = read_text(cwd / error.source, error.source, LARGEST)
+        extra = parse(text, error.source).values.get("jobtype_extra")
         if not isinstance(extra, Mapping) or not extra.get("entrypoint_path"):
             return None
         fields = {name: extra[name] for name in ("entrypoint_path", "entrypoint_class") if name in extra}

@@ -15,9 +15,10 @@ from typing import IO
 from werkzeug.test import Client
 
 from pyjob.application import Application
-from pyjob.application.samples import SampleRequest, failure_of, sample_requests
+from pyjob.application.samples import attempt, sample_requests
 from pyjob.check.finding import Severity
 from pyjob.check.running import LOADING, METRICS
+from pyjob.environment.mask import Mask
 from pyjob.errors import PyjobError
 from pyjob.metrics.job import ERRORS
 from pyjob.own import JobSource, own_application
@@ -50,6 +51,7 @@ class _Trial(logging.Handler):
         super().__init__(logging.WARNING)
         self._stream = stream
         self._timeout = timeout
+        self._mask = Mask()
         self._entry = ""
         self._folder = Path()
         self._warnings: list[str] = []
@@ -73,6 +75,7 @@ class _Trial(logging.Handler):
         except PyjobError as error:
             self._find(f"it does not start: {error}")
         else:
+            self._mask = application.environment.mask
             self._folder = application.manifest.folder
             self._entry = application.manifest.jobtype_extra.entrypoint_path
             logging.getLogger("pyjob").addHandler(self)
@@ -93,7 +96,7 @@ class _Trial(logging.Handler):
         client = Client(application)
         for one in sample_requests(job.endpoints):
             self._begin(str(one))
-            failure = _failure(client, one)
+            failure = attempt(client, one)
             if failure is not None:
                 self._find(f"{one}: {failure}", "broken-sample")
         if job.metrics is not None:
@@ -110,16 +113,9 @@ class _Trial(logging.Handler):
     def _find(self, message: str, rule: str = "start", *, is_error: bool = True) -> None:
         file, line = self._place if self._place[0] else (self._entry, None)
         severity = (Severity.ERROR if is_error else Severity.WARNING).value
-        found = {"rule": rule, "severity": severity, "message": message, "file": file, "line": line}
+        told = self._mask(message)
+        found = {"rule": rule, "severity": severity, "message": told, "file": file, "line": line}
         self._send({"finding": found})
 
     def _send(self, event: Mapping[str, object]) -> None:
         self._stream.write(f"{json.dumps(event)}\n")
-
-
-def _failure(client: Client, one: SampleRequest) -> str | None:
-    try:
-        # Read to its end: a stream may break off.
-        return failure_of(client.open(one.url, method=one.method, json=one.body, buffered=True))
-    except Exception as error:  # noqa: BLE001  whatever breaks a stream
-        return f"the answer broke off ({type(error).__name__})"

@@ -74,6 +74,9 @@ def _add_debug(parser: argparse.ArgumentParser, default: object) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name may have letters that it lacks
     try:
         status: int = options.run(options)
         sys.stdout.flush()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
 
 from pyjob.dispatcher import checked_prefix
+from pyjob.manifest.fields import LONGEST_WAIT
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -33,8 +33,16 @@ def seconds(text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number < math.inf:
+    if not 0 <= number <= LONGEST_WAIT:
         raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
+    return number
+
+
+def some_seconds(text: str) -> float:
+    """A length of time above 0."""
+    number = seconds(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, found {text!r}")
     return number
 
 

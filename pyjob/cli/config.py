@@ -10,6 +10,7 @@ import yaml
 from pyjob.environment import Environment
 from pyjob.environment.mask import MASKED
 from pyjob.manifest import Manifest
+from pyjob.manifest.manifest import USER_IN_URL
 from pyjob.manifest.table import ROWS
 
 
@@ -31,6 +32,8 @@ def _fields(manifest: Manifest) -> dict[str, object]:
     sections: dict[str, dict[str, object]] = {}
     for row in ROWS:
         value = _plain(attrgetter(row.path)(manifest))
+        if row.path == "git.remote":
+            value = USER_IN_URL.sub("//", str(value))  # there may be a password
         if value in ("", None, [], {}):
             continue
         if row.section:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 # Without a public name: `run_simple` brings it together with a server of werkzeug's own.
@@ -21,7 +22,7 @@ from pyjob.errors import AddressError, ManifestError, PyjobError
 from pyjob.manifest import Manifest
 from pyjob.manifest.source import FILE_NAME, OLD_FILE_NAME
 
-DESCRIPTOR = "PYJOB_RELOAD_SOCKET"
+DESCRIPTORS = "PYJOB_RELOAD_SOCKETS"
 BACKLOG = 1024
 # Files that are no Python and are made by people, not by the job itself.
 FOLDERS = ("templates", "static")
@@ -34,23 +35,18 @@ def is_inner() -> bool:
 
 def run_outer(address: tuple[str, int] | None) -> None:
     """Listen at ``address``, if any, and run this command again until that ends for good; exits."""
-    if address is None:
-        run_with_reloader(_nothing)
-        return
-    try:
-        listening = socket.create_server(address, backlog=BACKLOG)
-    except OSError as error:
-        raise AddressError(f"cannot listen on {address[0]}:{address[1]}: {error}") from error
-    with listening:
-        listening.set_inheritable(True)
-        os.environ[DESCRIPTOR] = str(listening.fileno())
+    with ExitStack() as opened:
+        sockets = [] if address is None else [opened.enter_context(one) for one in _listening(*address)]
+        for one in sockets:
+            one.set_inheritable(True)
+        os.environ[DESCRIPTORS] = " ".join(str(one.fileno()) for one in sockets)
         run_with_reloader(_nothing)
 
 
-def run_inner(serve: Callable[[socket.socket | None], object], files: Iterable[Path]) -> None:
+def run_inner(serve: Callable[[Sequence[socket.socket]], object], files: Iterable[Path]) -> None:
     """Serve in a thread until one of ``files``, or a Python file below one that is a folder, changes."""
-    descriptor = os.environ.pop(DESCRIPTOR, None)
-    listening = None if descriptor is None else socket.socket(fileno=int(descriptor))
+    descriptors = os.environ.pop(DESCRIPTORS, "").split()
+    listening = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
 
     def main() -> None:
         os.environ.pop("WERKZEUG_RUN_MAIN", None)  # none of the job's business
@@ -87,6 +83,17 @@ def files_told_of(error: PyjobError, folder: Path) -> Iterator[Path]:
         for source in {error.source, *(one.source for one in error.problems)} - {""}:
             yield folder / source
             yield Path.cwd() / source
+
+
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket for each address of ``host``, as waitress has them. Raises `AddressError`."""
+    try:
+        flags = socket.AI_PASSIVE
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=flags)
+        for family, _, _, _, address in dict.fromkeys(found):
+            yield socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise AddressError(f"cannot listen on {host}:{port}: {error}") from error
 
 
 def _nothing() -> None:

@@ -7,15 +7,16 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyjob.application import Application
-from pyjob.cli import arguments, config
+from pyjob.cli import arguments
 from pyjob.errors import ManifestError, Problem, PyjobError
 from pyjob.lanes.lanes import DEFAULT_THREADS
 from pyjob.logs import LEVELS
+from pyjob.manifest import remarks_on
 from pyjob.own import JobSource, own_application, unloadable_application
 from pyjob.serving.server import DEFAULT_GRACE, DEFAULT_HOST, DEFAULT_PORT, serve_application
 from pyjob.settings import Settings
@@ -79,7 +80,8 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="read this in place of the manifest's secret_runtime_env_file",
     )
-    job.add_argument(
+    either = job.add_mutually_exclusive_group()
+    either.add_argument(
         "--reload", action="store_true", help="while developing: start again when a file of the job changes"
     )
     job.add_argument(
@@ -87,12 +89,14 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     )
     job.add_argument(
         "--timeout",
-        type=arguments.seconds,
+        type=arguments.some_seconds,
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
         help="how long each sample of --self-test may take (default: %(default)g)",
     )
-    job.add_argument("--fail-fast", action="store_true", help="end with status 1 if the job cannot be loaded")
+    either.add_argument(
+        "--fail-fast", action="store_true", help="end with status 1 if the job cannot be loaded"
+    )
     job.add_argument(
         "--print-config",
         action="store_true",
@@ -145,11 +149,19 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     if options.reload and not options.print_config:
         return _reload(options)
-    application = _application(options)
     if options.print_config:
-        sys.stdout.write(config.shown(application.manifest, application.environment))
-        return 0
-    return _serve(options, application)
+        return _print_config(_source(options))
+    return _serve(options, _application(options))
+
+
+def _print_config(source: JobSource) -> int:
+    from pyjob.cli import config  # no server needs it
+
+    manifest, environment = source.configuration()
+    for remark in (*remarks_on(manifest), *environment.remarks):
+        sys.stderr.write(f"pyjob: warning: {remark}\n")
+    sys.stdout.write(config.shown(manifest, environment))
+    return 0
 
 
 def _reload(options: argparse.Namespace) -> int:
@@ -170,7 +182,14 @@ def _reload(options: argparse.Namespace) -> int:
         application = unloadable_application(error, source.folder, options.log_level)
         files += reload.files_told_of(error, source.folder)
     files += reload.files_of(application.manifest)
-    reload.run_inner(lambda bound: _serve(options, application, bound), files)
+
+    def serve(bound: Sequence[socket.socket]) -> None:
+        try:
+            _serve(options, application, bound)
+        except PyjobError as error:
+            _serve(options, unloadable_application(error, source.folder, options.log_level), bound)
+
+    reload.run_inner(serve, files)
     return 0
 
 
@@ -183,7 +202,6 @@ def _application(options: argparse.Namespace) -> Application:
         _source(options),
         prefix=options.url_prefix,
         log_level=options.log_level,
-        log_to=sys.stderr if options.print_config else None,
         settings=Settings(
             access_log=not options.no_access_log,
             self_test=options.timeout if options.self_test else None,
@@ -191,8 +209,9 @@ def _application(options: argparse.Namespace) -> Application:
     )
 
 
-def _serve(options: argparse.Namespace, application: Application, bound: socket.socket | None = None) -> int:
-    port = _port_of(application.environment.variables, options)
+def _serve(options: argparse.Namespace, application: Application, bound: Sequence[socket.socket] = ()) -> int:
+    # One that listens already is at the port that was right when it began.
+    port = 0 if bound else _port_of(application.environment.variables, options)
     status = serve_application(
         application,
         host=options.host,

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyjob.environment.env_file import read_env_file
 from pyjob.environment.mask import LEAST, Mask
 from pyjob.errors import ManifestError, Problem, Remark
 from pyjob.manifest import Manifest
@@ -54,6 +53,7 @@ def environment_of(
     ``cwd``. ``given`` wins over all. ``with_identity``: JOB_NAME and JOB_VERSION are set where they are not.
     Raises `ManifestError` for a secret file that is missing or wrong (SPEC 3.4).
     """
+    inherited = {**inherited, **(given or {})}  # what is given says which files count, too
     layers = _Layers(inherited)
     if with_identity:
         layers.add("the manifest", {"JOB_NAME": manifest.name, "JOB_VERSION": manifest.version}, keep=True)
@@ -132,12 +132,17 @@ class _Secrets:
             raise missing_file(self._manifest, "secret_runtime_env_file")
 
     def _take(self, file: Path) -> None:
+        # Its patterns are compiled for jobs that have secrets.
+        from pyjob.environment.env_file import read_env_file
+
         values = read_env_file(file, self.source, self._layers.now, reserved=RESERVED_NAMES).values
         self.names |= values.keys()
         self.files.append(file)
         self._layers.add(self.source, values, keep=self._stands_in)
 
     def _take_names(self, template: Path) -> None:
+        from pyjob.environment.env_file import read_env_file
+
         source = f"{self.source}.dist"
         try:
             self.names |= read_env_file(template, source, _AnyName()).values.keys()

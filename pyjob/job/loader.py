@@ -13,11 +13,10 @@ import os
 import re
 import shlex
 import sys
-import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +25,13 @@ from typing import Literal
 
 from pyjob.errors import EntryPointError, PyjobError, message_of
 from pyjob.job.entry import find_entry_class
-from pyjob.job.neighbours import EntryLoader, is_inside, loaded_jobs, refuse_conflicts, refuse_contradictions
+from pyjob.job.neighbours import EntryLoader, loaded_jobs, refuse_conflicts, refuse_contradictions
 from pyjob.manifest import Manifest
 
 # One for the process, because what it guards is the process's. Re-entrant: a job may load another one.
 PROCESS_LOCK = threading.RLock()
 # Whether this thread holds it: then it must not wait for a job that another thread is loading.
 IS_LOADING: ContextVar[bool] = ContextVar("pyjob_is_loading", default=False)
-# pytest changes it between tests, and expects to find it as it left it.
-NOT_OURS = frozenset({"PYTEST_CURRENT_TEST"})
-
 Chdir = Literal["load"] | bool
 # What pickle says where a class was in the script that made the file.
 _OF_A_SCRIPT = re.compile(r"Can't get attribute .* on <module '__main__'")
@@ -75,36 +71,6 @@ def entered(manifest: Manifest, surroundings: Surroundings) -> Iterator[None]:
             IS_LOADING.reset(loading)
             if before is not None:
                 os.chdir(before)
-
-
-class LentProcess(AbstractContextManager[None]):
-    """The process as `pyjob run` gives it to the job of ``manifest``, for a while: a test.
-
-    On the way out working directory, environment and ``sys.path`` are as before, and the modules of the
-    job's folder that came meanwhile are forgotten, so that the next one finds a process like this one's.
-    """
-
-    def __init__(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-
-    def __enter__(self) -> None:
-        with PROCESS_LOCK:
-            self._folder, self._environment = Path.cwd(), dict(os.environ)
-            self._path, self._modules = sys.path.copy(), frozenset(sys.modules)
-            # First, also where it is on the path already: another job's folder may stand before it.
-            sys.path.insert(0, str(self._manifest.folder))
-            os.environ.update(JOB_NAME=self._manifest.name, JOB_VERSION=self._manifest.version)
-
-    def __exit__(self, *_: object) -> None:
-        with PROCESS_LOCK:
-            _forget_modules(self._manifest.folder.resolve(), self._modules)
-            sys.path[:] = self._path
-            for name in (os.environ.keys() | self._environment.keys()) - NOT_OURS:
-                if name in self._environment:
-                    os.environ[name] = self._environment[name]
-                else:
-                    del os.environ[name]
-            os.chdir(self._folder)
 
 
 def load_entry_class(manifest: Manifest, variables: Mapping[str, str]) -> type:
@@ -206,24 +172,6 @@ def _near(entry: Path) -> str:
 def _put_on_path(folder: str, *, first: bool) -> None:
     if folder not in sys.path:
         sys.path.insert(0 if first else len(sys.path), folder)
-
-
-def _forget_modules(folder: Path, known: frozenset[str]) -> None:
-    """Forget entry modules, and modules of ``folder``, that are not ``known``; never a library's.
-
-    A virtual environment inside the folder is none of the job's: C extensions are loaded once in a process.
-    """
-    packages = {name.partition(".")[0] for name in known}
-    places = {
-        Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")
-    }
-    libraries = [place for place in places if place.is_relative_to(folder)]
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in packages or any(is_inside(module, place) for place in libraries):
-            continue
-        loader = getattr(getattr(module, "__spec__", None), "loader", None)
-        if isinstance(loader, EntryLoader) or is_inside(module, folder):
-            del sys.modules[name]
 
 
 def _places(error: BaseException, folder: Path) -> list[str]:

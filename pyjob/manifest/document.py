@@ -69,16 +69,6 @@ class Part:
     line: int | None
 
 
-def decode(data: bytes, source: str) -> str:
-    """Return the text of a file: UTF-8, with or without a byte order mark. Raises :class:`ManifestError`."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        rest = error.object  # without the mark
-        line = _line_at(rest[: error.start].decode(), error.start)
-        raise refused(source, "UTF-8 text", f"the byte 0x{rest[error.start]:02x}", line) from None
-
-
 def parse(text: str, source: str) -> Document:
     """Read YAML text whose top level is a mapping.
 
@@ -275,7 +265,7 @@ class _Surveyor:
 def _syntax_fault(error: yaml.YAMLError, text: str) -> tuple[str, int | None]:
     """What is wrong, and in which line."""
     if isinstance(error, yaml.reader.ReaderError):
-        return f"the character U+{int(error.character):04X}", _line_at(text, error.position)
+        return f"the character U+{int(error.character):04X}", line_at(text, error.position)
     if not isinstance(error, yaml.MarkedYAMLError):
         return "something else", None
     what = ", ".join(" ".join(part.split()) for part in (error.context, error.problem) if part)
@@ -284,24 +274,23 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> tuple[str, int | None]:
     mark = error.problem_mark
     if mark is None:
         return what, None
-    hint = _syntax_hint(what, _BREAK.split(text), mark.line)
-    return f"a fault in column {mark.column + 1}: {what}{hint}", mark.line + 1
+    what += _syntax_hint(what, _BREAK.split(text), mark.line)
+    return f"a fault in column {mark.column + 1}: {what}", mark.line + 1
 
 
 def _syntax_hint(what: str, lines: list[str], number: int) -> str:
     """What is often the reason of a fault in the line at ``number``, in other words than a parser's."""
-    line = lines[number] if number < len(lines) else ""
+    line = "".join(lines[number : number + 1])
     before = next((one for one in reversed(lines[:number]) if one.strip()), "")
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "; indent with blanks, not with tabs"
     if "mapping values are not allowed" in what and ":" not in before:
         return "; is a colon missing in the line before?"
-    if "expected <block end>" in what:
-        return "; is the indentation that of the lines before?"
-    return ""
+    return "; is the indentation that of the lines before?" if "expected <block end>" in what else ""
 
 
-def _line_at(text: str, position: int) -> int:
+def line_at(text: str, position: int) -> int:
+    """The line, from 1, in which YAML has the character at ``position``."""
     return len(_BREAK.findall(text, 0, position)) + 1
 
 

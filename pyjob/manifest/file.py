@@ -6,7 +6,7 @@ import errno
 import stat
 from pathlib import Path
 
-from pyjob.manifest.document import found, refused
+from pyjob.manifest.document import found, line_at, refused
 
 
 def read_bytes(file: Path, source: str, largest: int) -> bytes:
@@ -25,6 +25,17 @@ def read_bytes(file: Path, source: str, largest: int) -> bytes:
     if len(data) > largest:
         raise refused(source, f"at most {largest} bytes", "more")
     return data
+
+
+def read_text(file: Path, source: str, largest: int) -> str:
+    """Return the text of a file: UTF-8, with or without a byte order mark. See :func:`read_bytes`."""
+    data = read_bytes(file, source, largest)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        rest = error.object  # without the mark
+        line = line_at(rest[: error.start].decode(), error.start)
+        raise refused(source, "UTF-8 text", f"the byte 0x{rest[error.start]:02x}", line) from None
 
 
 def mode_of(path: Path, source: str, expected: str = "an existing file or folder") -> int:

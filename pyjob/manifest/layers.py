@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
 from pyjob.errors import ManifestError, Problem, Remark
-from pyjob.manifest.document import LARGEST, Document, decode, found, key_label, parse, parse_value, refused
+from pyjob.manifest.document import LARGEST, Document, found, key_label, parse, parse_value, refused
 from pyjob.manifest.fields import FieldError, base_path
-from pyjob.manifest.file import read_bytes, shown
+from pyjob.manifest.file import read_text, shown
 from pyjob.manifest.table import DEPRECATED, SECTIONS, deprecated, ignored
 
 OPTION = "--set"
@@ -38,7 +38,7 @@ def extended(document: Document, folder: Path) -> tuple[Document, Path | None]:
         file = _base_file(path, document, folder)
         if source == document.source:
             raise refused(document.source, "another manifest", "this one")
-        base = parse(decode(read_bytes(file, source, LARGEST), source), source)
+        base = parse(read_text(file, source, LARGEST), source)
     except FieldError:
         return _without_base(document, []), None  # told when the field is read
     except ManifestError as error:

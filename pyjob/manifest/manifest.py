@@ -19,7 +19,7 @@ from pyjob.manifest.table import ROWS, SECTIONS, Reading
 _ENTRYPOINT = "jobtype_extra.entrypoint_path"
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PATH_SEGMENT = re.compile(r"[A-Za-z0-9][-+._~A-Za-z0-9]{0,127}")
-_USER_IN_URL = re.compile(r"//[^/]*@")
+USER_IN_URL = re.compile(r"//[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ def _check_errors(values: Mapping[str, object], *, remote_required: bool) -> lis
     remote = str(values["git.remote"])
     if not remote.startswith("https://") and (remote or remote_required):
         # Never repeat the password of a remote.
-        what = found(_USER_IN_URL.sub("//", remote)) if remote else "nothing"
+        what = found(USER_IN_URL.sub("//", remote)) if remote else "nothing"
         problems.append(Problem("git.remote", "a URL that starts with https://", what))
     queue = "jobtype_extra.max_concurrency_queue"
     if values[queue] is not None and values["jobtype_extra.max_concurrency"] is None:

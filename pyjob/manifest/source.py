@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyjob.errors import Remark
-from pyjob.manifest.document import LARGEST, Document, decode, found, parse, refused
-from pyjob.manifest.file import kind_of, mode_of, read_bytes, reason_of, shown
+from pyjob.manifest.document import LARGEST, Document, found, parse, refused
+from pyjob.manifest.file import kind_of, mode_of, read_text, reason_of, shown
 from pyjob.manifest.layers import extended, with_settings
 from pyjob.manifest.manifest import Manifest, Missing, read, valid_name
 
@@ -144,7 +144,7 @@ def _of_file(file: Path, cwd: Path) -> _Chosen:
     source = shown(file, cwd)
     if file.suffix not in ("", ".yaml", ".yml"):
         raise refused(source, "a folder, a .yaml or a .py file", f"a {file.suffix} file")
-    return _Chosen(parse(decode(read_bytes(file, source, LARGEST), source), source), file)
+    return _Chosen(parse(read_text(file, source, LARGEST), source), file)
 
 
 def _is_there(file: Path, cwd: Path) -> bool:

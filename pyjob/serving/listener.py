@@ -171,7 +171,7 @@ def open_listeners(
     if adj.unix_socket:
         return [UnixListener(application, sockets, dispatcher=lanes, adj=adj)]
     listeners: list[Listener] = []
-    for bound in adj.sockets:
+    for bound in adj.sockets:  # by somebody who goes on listening while we start again
         address = (bound.family, bound.type, bound.proto, bound.getsockname())
         listeners.append(
             TcpListener(

@@ -42,14 +42,14 @@ def serve_application(
     port: int,
     threads: int | None = None,
     unix_socket: str | None = None,
-    bound: socket.socket | None = None,
+    bound: Sequence[socket.socket] = (),
     fail_fast: bool = False,
     grace: float = DEFAULT_GRACE,
     drain_delay: float = 0.0,
 ) -> int:
     """Listen, load the job, serve until SIGTERM or SIGINT, and let calls end; the exit status.
 
-    ``bound`` is a socket that listens already, in place of ``host`` and ``port``. ``threads``: most calls at
+    ``bound`` are sockets that listen already, in place of ``host`` and ``port``. ``threads``: most calls at
     once. Where nobody says, 500 for a job without `max_concurrency`. With
     ``fail_fast`` a failed load ends the process with status 1. ``application.gates.running`` tells how many
     calls were left to themselves. Raises `AddressError`.
@@ -92,11 +92,11 @@ def _listen(
     host: str,
     port: int,
     unix_socket: str | None,
-    bound: socket.socket | None,
+    bound: Sequence[socket.socket],
 ) -> list[Listener]:
     where: dict[str, Any] = {"unix_socket": unix_socket} if unix_socket else {"host": host, "port": port}
-    if bound is not None:
-        where = {"sockets": [bound]}
+    if bound:
+        where = {"sockets": list(bound)}
     capacity = capacity_for(application.gate)
     if application.manifest.jobtype_extra.max_concurrency is not None:
         tell_if_short(application.gate, capacity, application.manifest.name)

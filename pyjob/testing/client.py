@@ -7,15 +7,18 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from werkzeug.test import Client, TestResponse
 
 from pyjob.app import create
-from pyjob.application.samples import SampleRequest, error_of, failure_of, sample_requests
-from pyjob.errors import message_of
-from pyjob.job.loader import LentProcess
+from pyjob.application import Application
+from pyjob.application.samples import attempt, error_of, sample_requests
+from pyjob.job.loader import Surroundings
+from pyjob.own import JobSource, assembled, maker_of
+from pyjob.testing.process import LentProcess
 
 
 class JobClient:
@@ -35,8 +38,7 @@ class JobClient:
         manifest: Mapping[str, object] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        in_folder = isinstance(source, (str, os.PathLike))
-        self.application = create(source, manifest=manifest, chdir=in_folder, env=env)
+        self.application = _application(source, manifest, env or {})
         self._client = Client(self.application)
         with ExitStack() as opened:
             opened.enter_context(LentProcess(self.application.manifest))
@@ -97,16 +99,21 @@ class JobClient:
         faults = () if job is None else job.sample_faults
         if not requests and not faults:
             raise AssertionError("the job has no samples: give it docs_input_example or docs_input_examples")
-        failures = [f"{one}: {failure}" for one in requests if (failure := self._failure_of(one)) is not None]
+        failures = [
+            f"{one}: {failure}" for one in requests if (failure := attempt(self._client, one)) is not None
+        ]
         if faults or failures:
             count = f"{len(faults) + len(failures)} of {len(faults) + len(requests)} samples failed:"
             raise AssertionError("\n".join([count, *faults, *failures]))
 
-    def _failure_of(self, one: SampleRequest) -> str | None:
-        try:
-            return failure_of(self.request(one.method, one.url, json=one.body))
-        except Exception as error:  # noqa: BLE001  whatever breaks a stream: the other samples are told of, too
-            return f"the answer broke off: {message_of(error)} ({type(error).__name__})"
+
+def _application(source: Any, manifest: Mapping[str, object] | None, env: Mapping[str, str]) -> Application:
+    if manifest is not None or not isinstance(source, (str, os.PathLike)):
+        return create(source, manifest=manifest, env=env)
+    # As `pyjob run` does, JOB_NAME and JOB_VERSION included; but logging is the test's.
+    found, environment = JobSource(Path(source), env=env).configuration()
+    surroundings = Surroundings(True, environment=environment.variables)
+    return assembled(found, environment, maker_of(found, environment), surroundings)
 
 
 @contextmanager

@@ -18,17 +18,13 @@ COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 def judge_names(project: Project, reach: Reach) -> Iterator[Finding]:
     """Findings of the modules that are imported for certain: the entry file's, and what it imports."""
-    certain = {
-        module for edge in reach.edges if edge.is_certain for module in _module_of(project, edge.target)
-    }
-    for module in reach.modules.values():
-        if module.source.path == project.entry or module in certain:
-            told: set[str] = set()
-            for node in _used(module.source.tree.body, frozenset(), is_lazy=annotations_are_lazy(module)):
-                if node.id not in told and is_unbound(node.id, module, project):
-                    told.add(node.id)
-                    message = f"the name {node.id!r} is used, but nothing defines or imports it"
-                    yield note("imports", ERROR, module, node, message, _remedy(node))
+    for module in reach.certain(project):
+        told: set[str] = set()
+        for node in _used(module.source.tree.body, frozenset(), is_lazy=annotations_are_lazy(module)):
+            if node.id not in told and is_unbound(node.id, module, project):
+                told.add(node.id)
+                message = f"the name {node.id!r} is used, but nothing defines or imports it"
+                yield note("imports", ERROR, module, node, message, _remedy(node))
 
 
 def is_unbound(name: str, module: Module, project: Project) -> bool:
@@ -46,11 +42,6 @@ def annotations_are_lazy(module: Module) -> bool:
         and any(alias.name == "annotations" for alias in node.names)
         for node in module.source.tree.body
     )
-
-
-def _module_of(project: Project, target: str | None) -> list[Module]:
-    module = project.module(target) if target else None
-    return [module] if module else []
 
 
 def _remedy(node: ast.Name) -> str:

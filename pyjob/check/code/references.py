@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from pyjob.check.code.job.draft import Draft
 from pyjob.check.code.note import WARNING, note
+from pyjob.check.code.paths import LONGEST, PathReader, inside, is_write, name_of
 from pyjob.check.code.reading.literal import constant
 from pyjob.check.code.reading.project import Module, Project
 from pyjob.check.code.reading.reach import Reach
@@ -36,7 +36,11 @@ ROUTING = frozenset(
     | {"route", "EndpointConfig", "mount"}
 )
 READERS = re.compile(r"(?:load|read)(?:_\w+|s)?\Z|load[A-Z]|read[A-Z]")
-LONGEST = 4096
+# What makes, changes or removes the files that it is given.
+WRITERS = re.compile(
+    r"(write|save|dump|to_|mk|make|touch|unlink|remove|rm|rename|replace|copy|move|extract|unpack|symlink)"
+    r"|.*(download|retrieve)"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -53,7 +57,7 @@ def judge_paths(project: Project, reach: Reach) -> Iterator[Finding]:
     own = f"{project.folder}/"
     for module in reach.modules.values():
         for call in _calls(module):
-            if _name_of(call) in ROUTING:
+            if name_of(call) in ROUTING:
                 continue
             for node in (*call.args, *(keyword.value for keyword in call.keywords)):
                 text = constant(node)
@@ -67,59 +71,75 @@ def judge_paths(project: Project, reach: Reach) -> Iterator[Finding]:
 
 
 def references_in(project: Project, reach: Reach, draft: Draft | None) -> Iterator[Reference]:
-    """The files and folders that are there."""
+    """The files and folders that are there, but for those that the job writes itself."""
+    found = [*_named_in_calls(project, reach), *_served(project, draft)]
+    written = {place for path in _written(project, reach) for place in (path, *path.parents)}
+    yield from (one for one in found if one.path not in written)
+
+
+def _named_in_calls(project: Project, reach: Reach) -> Iterator[Reference]:
     for module in reach.modules.values():
-        for call in _calls(module):
-            path = _existing(project.folder, _file_read_by(call))
+        reader, parts = PathReader(module), set[int]()
+        for node in _nodes(module):
+            text = _file_read_by(node, reader) if isinstance(node, ast.Call) else None
+            if text is None and reader.is_built(node) and id(node) not in parts:
+                text = reader.read(node)  # type: ignore[arg-type]
+                parts |= {id(part) for part in ast.walk(node)} if text else set()
+            path = _existing(project.folder, text)
             if path is not None:
-                yield Reference(path, module.source.name, call.lineno)
+                yield Reference(path, module.source.name, getattr(node, "lineno", 1))
+
+
+def _served(project: Project, draft: Draft | None) -> Iterator[Reference]:
+    """What `static_endpoints` names."""
     method = draft.method("static_endpoints") if draft else None
     for node in ast.walk(method.node) if method else ():
         if method is None or not isinstance(node, ast.Dict):
             continue
         for value in node.values:
             first = value.elts[0] if isinstance(value, (ast.Tuple, ast.List)) and value.elts else value
-            path = _existing(project.folder, constant(first))
+            text = constant(first)
+            path = _existing(project.folder, text if isinstance(text, str) else None)
             if path is not None:
                 yield Reference(path, method.module.source.name, first.lineno)
 
 
-def _calls(module: Module) -> Iterator[ast.Call]:
-    """Every call in a module, but for what runs only by hand."""
+def _written(project: Project, reach: Reach) -> Iterator[Path]:
+    """Files and folders that the code makes, changes or removes."""
+    for module in reach.modules.values():
+        reader = PathReader(module)
+        for call in _calls(module):
+            name = name_of(call)
+            if WRITERS.match(name) or (name == "open" and is_write(call)):
+                owner = [call.func.value] if isinstance(call.func, ast.Attribute) else []
+                for node in (*owner, *call.args, *(keyword.value for keyword in call.keywords)):
+                    path = inside(project.folder, reader.read(node))
+                    if path is not None:
+                        yield path
+
+
+def _nodes(module: Module) -> Iterator[ast.AST]:
+    """Everything in a module, but for what runs only by hand."""
     guards = [one for one in module.source.tree.body if is_main_guard(one)]
     by_hand = {id(node) for guard in guards for node in ast.walk(guard)}
-    return (n for n in module.source.nodes if isinstance(n, ast.Call) and id(n) not in by_hand)
+    return (node for node in module.source.nodes if id(node) not in by_hand)
 
 
-def _name_of(call: ast.Call) -> str:
-    """The last part of what is called."""
-    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
+def _calls(module: Module) -> Iterator[ast.Call]:
+    return (node for node in _nodes(module) if isinstance(node, ast.Call))
 
 
-def _file_read_by(call: ast.Call) -> object:
+def _file_read_by(call: ast.Call, reader: PathReader) -> str | None:
     """The path that a call is given to read, if it is written out."""
-    name = _name_of(call)
-    texts = [constant(node) for node in call.args]
-    if name == "join" and len(texts) > 1 and isinstance(call.func, ast.Attribute):
-        is_path = getattr(call.func.value, "attr", getattr(call.func.value, "id", "")) == "path"
-        is_plain = is_path and all(isinstance(text, str) for text in texts)
-        return os.path.join(*map(str, texts)) if is_plain else None  # noqa: PTH118  it is what the code does
-    if name == "open" and isinstance(call.func, ast.Name):
-        mode = (
-            texts[1]
-            if len(texts) > 1
-            else next((constant(k.value) for k in call.keywords if k.arg == "mode"), "r")
-        )
-        return texts[0] if texts and isinstance(mode, str) and not set(mode) & set("wax") else None
-    return texts[0] if texts and (name == "Path" or READERS.match(name)) else None
+    name, first = name_of(call), call.args[0] if call.args else None
+    is_open = name == "open" and isinstance(call.func, ast.Name) and not is_write(call)
+    return reader.read(first) if is_open or READERS.match(name) else None
 
 
-def _existing(folder: Path, text: object) -> Path | None:
+def _existing(folder: Path, text: str | None) -> Path | None:
     """The file or folder of that name inside the job's folder, if there is one."""
-    if not isinstance(text, str) or not text or text.startswith("/") or "\0" in text or len(text) > LONGEST:
-        return None
-    path = Path(os.path.normpath(folder / text))
+    path = None if text is None or len(text) > LONGEST or "\0" in text else inside(folder, text)
     try:
-        return path if path != folder and path.is_relative_to(folder) and path.exists() else None
+        return path if path is not None and path.exists() else None
     except (OSError, ValueError):
         return None

@@ -129,7 +129,8 @@ class _Reader:
                 self._note(ERROR, node, method, f"{V2}: EndpointConfig: {what}", remedy)
             return
         self._read_fields(node, method, given["path"], given["method"], given["handler"])
-        self._judge_options(given.get("other_options"), method)
+        paths = (str(constant(given["method"])).upper(), constant(given["path"]))
+        self._judge_options(given.get("other_options"), method, f"{V2}, {paths[0]} {paths[1]}")
 
     def _read_fields(
         self, node: ast.Call, method: Method, path_node: ast.expr, verb_node: ast.expr, handler_node: ast.expr
@@ -145,7 +146,8 @@ class _Reader:
             return
         parameters = handler.parameters if handler else None
         taken = [one.name for one in parameters.named] if parameters else []
-        for name in names if parameters and not parameters.open else ():
+        is_judged = handler is not None and not handler.is_faulty
+        for name in names if is_judged and parameters and not parameters.open else ():
             if name not in taken:
                 near = difflib.get_close_matches(name, taken, n=1)
                 hint = f"did you mean {{{near[0]}}}?" if near else f"it has {', '.join(taken) or 'none'}"
@@ -172,23 +174,23 @@ class _Reader:
         self._note(ERROR, node, method, message, 'write "GET" or "POST"')
         return None
 
-    def _judge_options(self, node: ast.expr | None, method: Method) -> None:
+    def _judge_options(self, node: ast.expr | None, method: Method, place: str) -> None:
         if isinstance(node, ast.Constant) and node.value is None:
             return
         if isinstance(node, (ast.Constant, ast.List, ast.Tuple, ast.Set)):
             self._note(
-                ERROR, node, method, f"{V2}: other_options: expected a dict", 'such as {"tags": ["mine"]}'
+                ERROR, node, method, f"{place}: other_options: expected a dict", 'such as {"tags": ["mine"]}'
             )
         if not isinstance(node, ast.Dict):
             return
         items = items_of(node).known
         others = [str(item.key) for item in items if item.key not in OPTIONS]
         if others:
-            message = f"{V2}: other_options: {', '.join(others)} not used"
+            message = f"{place}: other_options: {', '.join(others)} not used"
             self._note(WARNING, node, method, message, f"only {', '.join(OPTIONS)} are")
         for item in items:
             if item.key == "tags" and isinstance(item.node, ast.Constant) and item.node.value:
-                message = f"{V2}: other_options: tags: expected a list of str, found {item.node.value!r}"
+                message = f"{place}: other_options: tags: expected a list of str, found {item.node.value!r}"
                 self._note(ERROR, item.node, method, message, f'write "tags": [{item.node.value!r}]')
 
     def _handler(self, node: ast.expr, method: Method, place: str) -> Method | None:
@@ -202,10 +204,20 @@ class _Reader:
             found = project.resolve(node, method.module)
             is_function = isinstance(found, Definition) and isinstance(found.node, Function)
             return read_method(node.id, found, project, bound=False) if is_function else None  # type: ignore[arg-type]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_self(node.func.value, method):
+            self._judge_call(node.func, method, place)
         if is_no_function(Definition(node, method.module)):
             message = f"{place}: expected a method to call, found {ast.unparse(node)[:60]}"
             self._note(ERROR, node, method, message, "write `self.METHOD`, without parentheses")
         return None
+
+    def _judge_call(self, called: ast.Attribute, method: Method, place: str) -> None:
+        """A method that is called where it should be named: an error where it gives nothing to call."""
+        name = called.attr
+        own = None if name in self.draft.blueprint.instance_names else self.draft.method(name)
+        if own is not None and own.gives_a_value:
+            message = f"{place}: a call of self.{name}, which gives no method"
+            self._note(ERROR, called, method, message, f"write self.{name}, without parentheses")
 
     def _own_handler(self, node: ast.Attribute, method: Method, place: str) -> Method | None:
         blueprint = self.draft.blueprint

@@ -50,11 +50,16 @@ def _judge_item(draft: Draft, claims: Claims, method: Method, item: Item) -> Ite
         (static,) = reader.read({item.key: value})
         _claim(claims, static)
     except (EntryPointError, ValueError) as error:
-        yield note(RULE, ERROR, method.module, item.node, str(error).removeprefix(": "))
+        message = str(error).removeprefix(": ").replace(f"inside {folder}", "inside the job's folder")
+        yield note(RULE, ERROR, method.module, item.node, message)
         return
     for warning in warnings:
         message = warning.removeprefix(": ").replace(f"{folder}/", "")
         remedy = "write it relative to the job's folder, and put the file there"
+        yield note(RULE, WARNING, method.module, item.node, message, remedy)
+    if static.is_folder and draft.project.entry.is_relative_to(static.target):
+        message = f"{METHOD} {static.path}: the folder has the job's code, which is served, too"
+        remedy = "put what callers may read into a folder of its own"
         yield note(RULE, WARNING, method.module, item.node, message, remedy)
     yield from _judge_type(method, item, static)
 

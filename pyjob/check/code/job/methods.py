@@ -6,17 +6,15 @@ import ast
 import difflib
 from collections.abc import Iterator
 
-from pyjob.check.code.job.draft import Draft, is_no_function
+from pyjob.check.code.job.draft import Draft
 from pyjob.check.code.names import annotations_are_lazy, is_unbound
 from pyjob.check.code.note import ADVICE, ERROR, WARNING, note
 from pyjob.check.code.reading.literal import constant
 from pyjob.check.code.reading.method import Method, Parameters
-from pyjob.check.code.reading.project import MISSING, Definition
 from pyjob.check.code.reading.scope import Function
 from pyjob.check.finding import Finding
 from pyjob.method.docstring import parse_docstring
 
-SELVES = ("self", "_self", "this", "_", "s")
 # Which rule a method breaks that the start calls without arguments, and that asks for some.
 ASKED = (
     ("docs_input_example", "broken-sample"),
@@ -30,7 +28,6 @@ ASKED = (
 
 def judge_methods(draft: Draft, methods: list[Method]) -> Iterator[Finding]:
     """Findings of ``methods``, which callers reach, and of those that the start calls."""
-    yield from _judge_perform(draft)
     for method in methods:
         if method.parameters is not None and method.name not in draft.blueprint.instance_names:
             yield from _judge_parameters(method, method.parameters)
@@ -42,30 +39,12 @@ def judge_methods(draft: Draft, methods: list[Method]) -> Iterator[Finding]:
     yield from _judge_webview(draft)
 
 
-def _judge_perform(draft: Draft) -> Iterator[Finding]:
-    found, name = draft.blueprint.find("perform"), draft.blueprint.name
-    if draft.lacks("perform") or (is_none(found) and draft.is_none("perform")):
-        message = f"class {name} has no `perform` method, so /perform is 404"
-        node = draft.blueprint.node if found is MISSING else getattr(found, "node", None)
-        yield note(
-            "perform", ADVICE, draft.blueprint.module, node, message, "define `def perform(self, ...)`"
-        )
-    elif isinstance(found, Definition) and draft.is_none("perform") and is_no_function(found):
-        message = f"`perform` of class {name} is no method, and is ignored"
-        yield note("perform", ERROR, found.module, found.node, message, "make it `def perform(self, ...)`")
-
-
-def is_none(found: object) -> bool:
-    """Whether a member is None, which stands for no method."""
-    return isinstance(found, Definition) and isinstance(found.node, ast.Constant) and found.node.value is None
-
-
 def _judge_parameters(method: Method, parameters: Parameters) -> Iterator[Finding]:
     name, node, module = method.name, method.node, method.module
     if parameters.is_unbindable:
         message = f"{name} has no parameter that Python can fill with the job"
         yield note("named-parameters", ERROR, module, node, message, f"write `def {name}(self, ...)`")
-    elif _forgets_self(method, parameters):
+    elif method.forgets_self:
         message = f"the first parameter of {name} is {parameters.first!r}, which Python fills with the job"
         remedy = f"is `self` missing? `def {name}(self, {parameters.first}, ...)`"
         yield note("named-parameters", WARNING, module, node, message, remedy)
@@ -75,11 +54,6 @@ def _judge_parameters(method: Method, parameters: Parameters) -> Iterator[Findin
         yield note("named-parameters", ERROR, module, node, message, "remove the '/' from its parameters")
     if parameters.star is not None:
         yield _star(method, parameters)
-
-
-def _forgets_self(method: Method, parameters: Parameters) -> bool:
-    is_plain = method.binding == "self" and not getattr(method.node, "decorator_list", ())
-    return is_plain and parameters.first is not None and parameters.first not in SELVES
 
 
 def _star(method: Method, parameters: Parameters) -> Finding:
@@ -111,11 +85,11 @@ def _judge_resolved(draft: Draft, method: Method) -> Iterator[Finding]:
         text = constant(one.node.annotation)
         if one.node.annotation is None or not (are_lazy or isinstance(text, str)):
             continue
-        unbound = _unbound_in(
-            draft, method, text if isinstance(text, str) else ast.unparse(one.node.annotation)
-        )
+        written = text if isinstance(text, str) else ast.unparse(one.node.annotation)
+        unbound = _unbound_in(draft, method, written)
         if unbound:
-            message = f"{method.name}: the annotation of {one.name} cannot be resolved, so it is not checked"
+            what = f"the annotation {written[:60]!r} of {one.name} cannot be resolved"
+            message = f"{method.name}: {what}, so its values are not checked"
             yield note(
                 "annotations", WARNING, method.module, one.node, message, f"define or import {unbound}"
             )

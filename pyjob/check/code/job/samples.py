@@ -50,11 +50,15 @@ def judge_samples(draft: Draft, routes: Routes) -> Iterator[Finding]:
 def _advise(routes: Routes) -> Iterator[Finding]:
     for route in routes.known:
         handler = route.handler
-        if route.path == "/perform" and route.node is None and handler and handler.written.named:
+        if route.path == "/perform" and route.node is None and handler and _wants_sample(handler):
             names = ", ".join(f'"{one.name}": ...' for one in handler.written.named)
             message = "there is no sample payload of perform, so the docs page has nothing to try"
             remedy = f"define `def {ONE}(self): return {{{names}}}`"
             yield note("sample", ADVICE, handler.module, handler.node, message, remedy)
+
+
+def _wants_sample(handler: Method) -> bool:
+    return bool(handler.written.named) and not handler.is_faulty
 
 
 class _Judge:
@@ -76,10 +80,12 @@ class _Judge:
 
     def one(self, node: ast.expr) -> Iterator[Finding]:
         """Findings of the one sample of perform."""
-        for route in self.routes.known:
-            if route.path == "/perform" and not self.is_none(node):
-                yield from self._sample(node, ONE, route)
-                return
+        routes = [route for route in self.routes.known if route.path == "/perform"]
+        if routes and not self.is_none(node):
+            yield from self._sample(node, f"{ONE}, sample of /perform", routes[0])
+        elif isinstance(node, ast.Dict) and node.keys and self.routes.is_whole and self.draft.lacks("perform"):
+            message = f"{ONE}: a sample of /perform, which the job does not have"
+            yield self._note(node, message, "define `def perform(self, ...)`, or remove the sample")
 
     def strangers(self, keys: dict[str, ast.expr]) -> Iterator[Finding]:
         """Findings of samples that belong to no endpoint."""
@@ -106,7 +112,7 @@ class _Judge:
             kind = type(node).__name__.lower().replace("joinedstr", "str")
         else:
             kind = type(value).__name__
-        yield self._note(node, f"{name}: expected a dict, found {kind}", "return a dict of named arguments")
+        yield self._note(node, f"{name}: the sample does not work: expected a dict, found {kind}", "return a dict of named arguments")
 
     def is_none(self, node: ast.expr) -> bool:
         """Whether it stands for no sample."""
@@ -143,7 +149,7 @@ class _Judge:
 
     def _signature(self, route: Route, items: Items, unknown: set[str]) -> Signature | None:
         handler = route.handler
-        if handler is None or handler.parameters is None:
+        if handler is None or handler.parameters is None or handler.is_faulty:
             return None
         reader = self.draft.reader(handler)
         parameters = handler.parameters

@@ -28,6 +28,13 @@ KEEPING = frozenset(
 )
 WRAPS = frozenset({"functools.wraps"})
 PROPERTIES = frozenset({"builtins.property", "functools.cached_property", "abc.abstractproperty"})
+SELVES = ("self", "_self", "this", "_", "s")
+# What can never be called.
+VALUES = frozenset({"bool", "bytes", "dict", "float", "int", "list", "None", "set", "str", "tuple"})
+_LITERALS = (
+    *(ast.Constant, ast.JoinedStr, ast.Dict, ast.List, ast.Set, ast.Tuple),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 UNBOUND, OF_CLASS = "builtins.staticmethod", "builtins.classmethod"
 
 
@@ -89,6 +96,44 @@ class Method:
         if self.wrapper is not None:
             return read_parameters(self.wrapper.args, bound=bool(self.binding))
         return self.written
+
+    @property
+    def forgets_self(self) -> bool:
+        """Whether its first parameter, which Python fills with the job, seems to be one for callers."""
+        is_plain = self.binding == "self" and not getattr(self.node, "decorator_list", ())
+        return is_plain and self.written.first is not None and self.written.first not in SELVES
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether callers cannot reach its parameters as they were meant."""
+        parameters = self.parameters
+        if parameters is None or self.forgets_self or parameters.is_unbindable:
+            return parameters is not None
+        return parameters.star is not None or not all(one.named for one in parameters.named)
+
+    @property
+    def gives_a_value(self) -> bool:
+        """Whether its body, or else its annotation, tells that it gives nothing that can be called."""
+        node = self.node
+        if isinstance(node, ast.Lambda) or self.wrapper is not None or self.is_changed or self.is_property:
+            return False
+        inside = [inner for statement in node.body for inner in within_scope(statement)]
+        if isinstance(node, ast.AsyncFunctionDef) or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in inside):
+            return True
+        given = [inner.value for inner in inside if isinstance(inner, ast.Return)]
+        if all(isinstance(one, _LITERALS) or one is None for one in given):
+            return True
+        functions = {inner.name for inner in inside if isinstance(inner, Function)}
+        is_one = any(isinstance(o, ast.Lambda) or getattr(o, "id", "") in functions for o in given)
+        return self._is_annotated_as_value and not is_one
+
+    @property
+    def _is_annotated_as_value(self) -> bool:
+        written = getattr(self.node, "returns", None)
+        if isinstance(written, ast.Subscript):
+            written = written.value
+        text = ast.unparse(written) if written is not None else ""
+        return text.strip("\"'").partition("[")[0] in VALUES and text not in self.module.scope.bound
 
     @property
     def docstring(self) -> str | None:

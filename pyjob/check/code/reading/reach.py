@@ -38,6 +38,12 @@ class Reach:
     edges: list[Edge] = field(default_factory=list)
     faults: dict[Path, tuple[Edge, Fault]] = field(default_factory=dict)
 
+    def certain(self, project: Project) -> list[Module]:
+        """The modules that are imported whenever the job is loaded: the entry file's, and what it imports."""
+        targets = {edge.target for edge in self.edges if edge.is_certain and edge.target}
+        imported = {module.source.path for name in targets if (module := project.module(name)) is not None}
+        return [one for path, one in self.modules.items() if path == project.entry or path in imported]
+
     @property
     def changes_path(self) -> bool:
         """Whether the code changes where modules are looked for."""

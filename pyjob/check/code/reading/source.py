@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pyjob.errors import one_line
 
+LONGEST_LINE = 100
 LARGEST = 2 * 1024 * 1024
 
 
@@ -30,10 +31,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a file cannot be read. ``is_missing``: nothing is there; ``may_run``: Python may do better."""
+    """Why a file cannot be read: in ``line``, which has ``text``.
+
+    ``is_missing``: nothing is there; ``may_run``: Python may do better.
+    """
 
     message: str
     line: int | None = None
+    text: str = ""
     is_missing: bool = False
     may_run: bool = False
 
@@ -66,9 +71,17 @@ def _parsed(path: Path, name: str, data: bytes) -> Source | Fault:
             # Finds what the grammar lets through, such as a `return` outside of a function.
             compile(tree, name, "exec", dont_inherit=True)
     except SyntaxError as error:
-        return Fault(f"{type(error).__name__}: {one_line(error.msg)}", error.lineno or None)
+        message = f"{type(error).__name__}: {one_line(error.msg)}"
+        return Fault(message, error.lineno or None, _line_of(data, error.lineno))
     except (RecursionError, MemoryError):
         return Fault("it is nested too deep for Python to read")
     except (ValueError, OverflowError) as error:  # NUL bytes, before Python 3.12
         return Fault(f"it is not Python: {one_line(str(error))}")
     return Source(path, name, tree)
+
+
+def _line_of(data: bytes, number: int | None) -> str:
+    """The beginning of one line of a file."""
+    lines = data.splitlines()
+    text = lines[number - 1].decode(errors="replace").strip() if number and number <= len(lines) else ""
+    return one_line(text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}...")
