@@ -15,7 +15,7 @@ from pyjob.environment import Environment, environment_of
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import offers_a_job
 from pyjob.job.loader import Chdir, Surroundings, make_instance
-from pyjob.logs import log_dying_threads, set_up_logging
+from pyjob.logs import log_strays, set_up_logging
 from pyjob.manifest import Manifest, find_manifest, manifest_of
 from pyjob.own import JobSource, assembled, maker_of, own_application, unloadable_application
 from pyjob.serving.server import DEFAULT_PORT, serve_application
@@ -137,8 +137,9 @@ def serve(
     """
     found, environment = _configuration_of(job, manifest, None)
     if not logging.getLogger().handlers:
-        set_up_logging({**os.environ, **environment.variables}.get("LOG_LEVEL") or "info")
-        log_dying_threads()
+        level = {**os.environ, **environment.variables}.get("LOG_LEVEL")
+        set_up_logging(level or "info", mask=environment.mask)
+        log_strays(environment.mask)
     application = _of_class(job, found, environment)
     serve_application(application, host=host, port=port, threads=threads)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
+from pyjob.environment.mask import Mask
 from pyjob.wire.arguments import ROUTING_ARGS
 from pyjob.wire.response import Response, bytes_response, error_response
 
@@ -67,12 +68,17 @@ class RouteTable:
 class Dispatcher:
     """A WSGI application that holds ``routes``.
 
-    ``otherwise`` answers every other path; without it they are 404, with the nearest known path.
-    ``prefix`` is what a proxy in front has stripped: every link begins with it.
+    ``otherwise`` answers every other path; without it they are 404, with the nearest known path in which
+    ``mask`` finds no secret. ``prefix`` is what a proxy in front has stripped: every link begins with it.
     """
 
     def __init__(
-        self, routes: RouteTable, *, prefix: str = "", otherwise: WSGIApplication | None = None
+        self,
+        routes: RouteTable,
+        *,
+        prefix: str = "",
+        otherwise: WSGIApplication | None = None,
+        mask: Mask | None = None,
     ) -> None:
         self._exact = {path: _with_head(methods) for path, methods in routes.exact.items()}
         self._below = {path: _with_head(methods) for path, methods in routes.below.items()}
@@ -80,7 +86,9 @@ class Dispatcher:
         # Where two match, the one with more of the path spelled out.
         templates = sorted(routes.templates.items(), key=lambda item: -len(NAME_IN_BRACES.sub("", item[0])))
         self._templates = [(_pattern(path), _with_head(methods)) for path, methods in templates]
-        self._known = [path for path in (*routes.exact, *routes.templates) if path != "/"]
+        known = (path for path in (*routes.exact, *routes.templates) if path != "/")
+        # Who does not know of a path with a secret in it shall not be told.
+        self._known = [path for path in known if mask is None or mask(path) == path]
         # As PATH_INFO has them, where that is the text itself: any other is decoded first.
         self._quick = {path: methods for path, methods in self._exact.items() if path.isascii()}
         self._prefix = prefix

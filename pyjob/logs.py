@@ -53,10 +53,11 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
             sys.stderr.write(f"a record of {place} cannot be logged\n")
 
 
-def set_up_logging(level: str, stream: TextIO | None = None) -> None:
+def set_up_logging(level: str, stream: TextIO | None = None, *, mask: Mask | None = None) -> None:
     """Send the root logger to ``stream`` (stdout), unless somebody has configured it already.
 
-    A bare `logging.basicConfig()` handler, such as waitress-serve adds, does not count as configured.
+    What ``mask`` hides is never written. A bare `logging.basicConfig()` handler, such as waitress-serve adds,
+    does not count as configured.
     """
     root = logging.getLogger()
     for handler in root.handlers[:]:
@@ -65,6 +66,7 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
     if root.handlers:
         return
     handler = MaskingHandler(_printable(stream or sys.stdout))
+    handler.hide(mask or Mask())
     handler.setFormatter(logging.Formatter(FORMAT, DATE_FORMAT))
     root.addHandler(handler)
     known = level.strip().lower()
@@ -75,21 +77,32 @@ def set_up_logging(level: str, stream: TextIO | None = None) -> None:
 
 def hide_in_logs(mask: Mask) -> None:
     """Let the handlers of `set_up_logging` hide what ``mask`` does; those of a host are left alone."""
-    for handler in logging.getLogger().handlers:
+    for handler in (*logging.getLogger().handlers, logging.lastResort):
         if isinstance(handler, MaskingHandler):
             handler.hide(mask)
 
 
-def log_dying_threads() -> None:
-    """Log what ends a thread of the job's own: Python would print it to stderr, secrets and all."""
+def log_strays(mask: Mask) -> None:
+    """Log what Python would print to stderr, secrets and all: for a process that is the job's own.
 
-    def log(ended: threading.ExceptHookArgs) -> None:
-        if ended.exc_type is SystemExit:
-            return
-        name = "a thread" if ended.thread is None else f"the thread {ended.thread.name}"
-        logger.error("%s ended by an exception", name, exc_info=ended.exc_value)
+    Exceptions that end a thread or that nobody can catch, warnings, and records of loggers without handlers.
+    """
 
-    threading.excepthook = log
+    def log_thread(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_type is not SystemExit:
+            name = "a thread" if ended.thread is None else f"the thread {ended.thread.name}"
+            logger.error("%s ended by an exception", name, exc_info=ended.exc_value)
+
+    def log_uncaught(caught: sys.UnraisableHookArgs) -> None:
+        logger.error("%s", caught.err_msg or "an exception that nobody can catch", exc_info=caught.exc_value)
+
+    threading.excepthook = log_thread
+    sys.unraisablehook = log_uncaught
+    logging.captureWarnings(True)
+    last = MaskingHandler(_printable(sys.stderr))
+    last.setLevel(logging.WARNING)
+    last.hide(mask)
+    logging.lastResort = last
 
 
 def log_failure(logger: logging.Logger, message: str, error: BaseException | None, mask: Mask) -> None:

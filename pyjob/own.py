@@ -13,7 +13,7 @@ from pyjob.application import Application
 from pyjob.environment import Environment, environment_of
 from pyjob.errors import ManifestError
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
-from pyjob.logs import hide_in_logs, log_dying_threads, set_up_logging
+from pyjob.logs import hide_in_logs, log_strays, set_up_logging
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
 from pyjob.serving.takeover import meet
 from pyjob.settings import Deployment, Settings
@@ -72,8 +72,8 @@ def own_application(
     """
     manifest, environment = source.configuration()
     level = log_level or {**os.environ, **environment.variables}.get("LOG_LEVEL")
-    set_up_logging(level or "info")
-    log_dying_threads()
+    set_up_logging(level or "info", mask=environment.mask)
+    log_strays(environment.mask)
     return assembled(
         manifest,
         environment,

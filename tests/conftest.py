@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -73,7 +75,10 @@ def process_as_before() -> Iterator[None]:
     """Give every test the working directory, environment, path and modules that it found."""
     folder, environment, path = Path.cwd(), dict(os.environ), sys.path.copy()
     modules = set(sys.modules)
+    hooks = threading.excepthook, sys.unraisablehook, logging.lastResort
     yield
+    threading.excepthook, sys.unraisablehook, logging.lastResort = hooks
+    logging.captureWarnings(False)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

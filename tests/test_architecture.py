@@ -150,3 +150,25 @@ assert not heavy, heavy
 def test_every_module_says_what_it_is_for() -> None:
     for file in FILES:
         assert ast.get_docstring(ast.parse(file.read_text())), file
+
+
+def test_a_server_loads_only_what_serving_needs() -> None:
+    code = """
+import sys
+from pathlib import Path
+import pyjob.cli
+import pyjob.cli.run
+from pyjob.own import JobSource, own_application
+
+application = own_application(JobSource(Path("examples/supersmart")))
+application.load()
+others = ("check", "starter", "testing", "git", "cli.check", "cli.config", "cli.reload", "cli.new")
+unwanted = {f"pyjob.{name}" for name in others}
+unwanted |= {"pyjob.environment.env_file", "pyjob.application.self_test", "pyjob.manifest.json_schema"}
+unwanted |= {"werkzeug.debug", "asyncio", "sysconfig", "subprocess", "packaging"}
+assert not unwanted & set(sys.modules), unwanted & set(sys.modules)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=PACKAGE.parent
+    )
+    assert ended.returncode == 0, ended.stderr

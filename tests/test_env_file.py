@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -412,8 +413,21 @@ def test_a_file_that_the_system_refuses_to_read_is_an_error(
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / ".env").write_text("A=1")
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert refused_file(tmp_path / ".env") == ": expected a file that can be read, found no permission"
+
+
+def test_what_only_looks_like_a_file_and_would_have_its_reader_wait_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some files of /proc do, or a FIFO that takes a file's place after the look at it."""
+    os.mkfifo(tmp_path / ".env")
+    monkeypatch.setattr("pyjob.manifest.file.mode_of", lambda *_: stat.S_IFREG)
+    writer = os.open(tmp_path / ".env", os.O_RDWR)
+    try:
+        assert refused_file(tmp_path / ".env") == ": expected a file, found something without an end"
+    finally:
+        os.close(writer)
 
 
 def test_a_file_of_more_than_a_mebibyte_is_an_error(tmp_path: Path) -> None:

@@ -227,3 +227,38 @@ def test_a_test_client_gives_a_job_the_environment_that_pyjob_run_does(
     folder = make_job(CODE, fields=SECRET_FIELD, files={".env": "A = ${JOB_NAME} on ${GIVEN_HOST}\n"})
     with JobClient(folder, env={"GIVEN_HOST": "host"}) as job:
         assert job.perform()["A"] == "sample on host"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "KeyError(" + repr(repr({"key": 'pa"ss wo(rd)\\x'})) + ")",
+        "https://host/?key=pa%22ss%20wo(rd)%5cx",
+        "&lt;pa&quot;ss wo(rd)\\x&gt;",
+        repr(b'pa"ss wo(rd)\\x'),
+        'he said "pa\\\\\\"ss wo(rd)\\\\\\\\x"',
+    ],
+)
+def test_a_secret_is_masked_in_html_and_where_it_is_escaped_twice(told: str) -> None:
+    masked = Mask(['pa"ss wo(rd)\\x'])(told)
+    assert "***" in masked
+    assert "wo(rd)" not in masked
+
+
+def test_what_is_cut_off_behind_16_characters_is_masked_all_the_same() -> None:
+    secret = "a-very-long-secret-of-more-than-sixteen-characters"
+    mask = Mask([secret])
+    assert mask(f'got "{secret[:30]}..."') == 'got "***..."'
+    assert mask(secret[:15]) == secret[:15]
+    assert mask(f"{secret}{secret[:20]} and {secret}") == "****** and ***"
+
+
+def test_blanks_around_a_secret_do_not_matter() -> None:
+    assert Mask(["  padded-secret  "])("padded-secret") == "***"
+
+
+def test_where_no_template_says_what_is_secret_a_warning_says_that_nothing_is_masked(
+    environment: Any,
+) -> None:
+    (remark,) = environment(SECRET_FIELD, inherited={"PYJOB_SECRETS": "environment"}).remarks
+    assert "there is no .env.dist" in str(remark)

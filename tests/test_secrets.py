@@ -294,3 +294,73 @@ def test_a_class_that_is_served_by_a_script_hides_it_too(tmp_path: Path) -> None
     assert "made with ***" in server.output
     assert "RuntimeError: ***" in server.output
     assert_clean(server.output, "the log")
+
+
+STRAYS = """
+import logging, os, warnings
+
+TOKEN = os.environ["TOKEN"]
+
+class Job:
+    def perform(self) -> str:
+        warnings.warn(f"do not use {TOKEN}", UserWarning)
+        alone = logging.getLogger("alone")
+        alone.propagate = False
+        alone.warning("alone with %s", TOKEN)
+        Dying()
+        return "done"
+
+class Dying:
+    def __del__(self):
+        raise RuntimeError(TOKEN)
+"""
+
+
+def test_what_python_prints_by_itself_is_logged_without_it(make_job: MakeJob) -> None:
+    folder = make_job(STRAYS, fields=FIELDS, files=FILES)
+    with started(pyjob_run(folder)) as server:
+        server.wait_until("/ready", 200)
+        assert ask(server, "POST", "/perform", b"{}")[2] == "done"
+    for words in ("do not use ***", "alone with ***", "RuntimeError: ***"):
+        assert words in server.output
+    assert_clean(server.output, "the log")
+
+
+def test_an_endpoint_with_a_secret_in_its_path_is_served_and_never_told_of(make_job: MakeJob) -> None:
+    code = """
+        import os
+
+        class Job:
+            def hook(self) -> str:
+                return "done"
+
+            def auxiliary_endpoints(self):
+                return {"/hooks/" + os.environ["SLUG"]: self.hook}
+        """
+    folder = make_job(code, fields=FIELDS, files={**FILES, ".env": "SLUG = whsec0123456789abcdef\n"})
+    with started(pyjob_run(folder)) as server:
+        server.wait_until("/ready", 200)
+        assert ask(server, "POST", "/hooks/whsec0123456789abcdef", b"{}")[2] == "done"
+        told = str(ask(server, "POST", "/hooks/whsec012345", b"{}")) + str(ask(server, "GET", "/metrics"))
+        assert "whsec0123456789" not in told
+        assert "/hooks/***" in told
+    assert "whsec0123456789" not in server.output
+
+
+@pytest.mark.parametrize("name", ["PORT", "LOG_LEVEL"])
+def test_settings_of_pyjob_that_stand_among_the_secrets_are_not_repeated(
+    make_job: MakeJob, name: str
+) -> None:
+    folder = make_job("class Job:\n    def perform(self):\n        return 1\n", fields=FIELDS, files=FILES)
+    (folder / ".env").write_text(f"{name} = {'planted-' * 10}\n")
+    command = [sys.executable, "-m", "pyjob", "run", str(folder), "--host=127.0.0.1"]
+    if name == "PORT":
+        ended = pyjob_command(*command[3:])
+        assert ended.returncode == 1
+        assert "PORT: expected a number" in ended.stderr
+        assert "planted" not in ended.stderr
+        return
+    with started([*command, "--port=0"]) as server:
+        server.wait_until("/ready", 200)
+    assert "LOG_LEVEL: expected one of" in server.output
+    assert "planted" not in server.output

@@ -223,7 +223,7 @@ class Application:
             job = self.job = self._load_job()
             table = self._job_table(job)
             if self._settings.self_test is not None:
-                # Brings werkzeug's test client, which most servers do without.
+                # Few servers send samples.
                 from pyjob.application.self_test import try_samples
 
                 try_samples(table, job, self._settings.self_test, self._mask)
@@ -268,7 +268,12 @@ class Application:
         name, version = self.manifest.name, self.manifest.version
         probes = ProbesRoom(self.state, self._deployment, name=name, version=version, stuck=self._stuck)
         routes.at_all(service_routes(probes, self._registry))
-        return Dispatcher(routes, prefix=self._prefix, otherwise=otherwise)
+        return Dispatcher(
+            routes,
+            prefix=self._prefix,
+            otherwise=otherwise,
+            mask=self._mask,
+        )
 
     def _job_table(self, job: Job) -> Dispatcher:
         """Everything that waits for the job."""

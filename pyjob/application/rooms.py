@@ -43,7 +43,7 @@ class Rooms:
 
     def call(self, endpoint: Endpoint) -> CallRoom:
         """The room of one endpoint."""
-        metrics = self.metrics.endpoint(endpoint.path)
+        metrics = self.metrics.endpoint(self.mask(endpoint.path))
         return CallRoom(
             endpoint,
             admission=Admission(self.gates.calls, metrics, most=self._most),

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from pyjob.check.finding import Finding, Severity
 from pyjob.environment.env_file import EnvFile, read_env_file
-from pyjob.environment.environment import FILE_VARIABLE, environment_stands_in, missing_file
-from pyjob.environment.mask import LEAST
+from pyjob.environment.environment import (
+    FILE_VARIABLE,
+    environment_of,
+    environment_stands_in,
+    missing_file,
+)
+from pyjob.environment.mask import LEAST, Mask
 from pyjob.errors import ManifestError
 from pyjob.manifest import Manifest
 from pyjob.manifest.fields import RESERVED_NAMES
@@ -29,6 +36,20 @@ def check_environment(manifest: Manifest, environ: Mapping[str, str]) -> list[Fi
             manifest, RUNTIME, {**environ, **manifest.runtime_env}, RESERVED_NAMES, may_be_missing=stands_in
         ),
     ]
+
+
+def mask_of(manifest: Manifest, environ: Mapping[str, str], cwd: Path) -> Mask:
+    """Replaces the values of both secret files, as far as they can be read."""
+    values: list[str] = []
+    with suppress(ManifestError):
+        runtime = environment_of(manifest, environ, cwd=cwd)
+        everything = {**environ, **runtime.variables}
+        values += [everything[name] for name in runtime.secret if name in everything]
+    if manifest.secret_build_env_file:
+        file, inherited = manifest.folder / manifest.secret_build_env_file, {**environ, **manifest.build_env}
+        with suppress(ManifestError):
+            values += read_env_file(file, file.name, inherited).values.values()
+    return Mask(values)
 
 
 def _check(
@@ -70,6 +91,12 @@ def _doubts(given: EnvFile, template: EnvFile | None) -> Iterator[Finding]:
         yield Finding(
             RULE, Severity.WARNING, text, f"add it, or take it out of {template.source}", given.source
         )
+    empty = [name for name in (template.values if template else ()) if given.values.get(name) == ""]
+    if template and empty:
+        verb, them = ("are", "them") if len(empty) > 1 else ("is", "it")
+        text = f"{', '.join(empty)} {verb} empty, and {template.source} asks for {them}"
+        remedy = f"fill {them} in, or take {them} out of {template.source}"
+        yield Finding(RULE, Severity.WARNING, text, remedy, given.source, given.lines[empty[0]])
     short = sorted(name for name, value in given.values.items() if 0 < len(value) < LEAST)
     if short:
         text = f"{', '.join(short)}: shorter than {LEAST} characters, so not masked in logs and errors"

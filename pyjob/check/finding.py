@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 
 class Severity(Enum):
@@ -33,3 +36,9 @@ class Finding:
     def place(self) -> str:
         """``file:line``, as far as it is known."""
         return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+def quoted(path: Path, cwd: Path) -> str:
+    """``path`` in a command that is given in ``cwd``."""
+    plain = os.path.normpath(path)
+    return shlex.quote(os.path.relpath(plain, cwd) if Path(plain).is_relative_to(cwd) else plain)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyjob.check.finding import Finding, Severity
@@ -17,6 +19,17 @@ _NOUNS = {
     Severity.WARNING: ("warning", "warnings"),
     Severity.ADVICE: ("piece of advice", "pieces of advice"),
 }
+_SEVERITIES = list(Severity)
+# Rules of which an error stops the start.
+STOPPING = (
+    *("entry-file", "entry-class", "imports", "star-args", "named-parameters", "init-arguments"),
+    *("endpoints", "static-files"),
+)
+RULE_OF_PYJOB = "cause=EntryPointError"
+# Rules whose warnings are errors once they have stopped a start.
+COME_TRUE = ("files-in-git", "imports")
+# What a message about a method begins with: `docs_input_examples, sample of /explain`.
+_ABOUT = re.compile(r"\w+(?:, [^:]+)?")
 _COLOURS = {Severity.ERROR: "31;1", Severity.WARNING: "33;1", Severity.ADVICE: "36"}
 
 
@@ -36,6 +49,16 @@ class Report:
     def count(self, severity: Severity) -> int:
         """How many findings are of this severity."""
         return sum(finding.severity is severity for finding in self.findings)
+
+    def with_run(self, found: Iterable[Finding]) -> Report:
+        """The report with what a run has ``found``; of one fault that both have found, only the worse."""
+        known, new = list(self.findings), []
+        for one in found:
+            if any(_tells(other, one) for other in known):
+                continue
+            known = [other for other in known if not _is_outdone(other, one)]
+            new.append(one)
+        return replace(self, findings=(*known, *new), rules=(*self.rules, "start"))
 
     def is_fine(self, *, strict: bool = False) -> bool:
         """Whether there is no error; if ``strict``, no warning either."""
@@ -101,6 +124,34 @@ class Report:
             checks = f"{len(self.rules)} checks"
             parts = [f"fine: {self.name} {self.version}", checks, *parts]
         return ", ".join(parts)
+
+
+def _tells(known: Finding, run: Finding) -> bool:
+    """Whether reading has found what the run met, and not called it less."""
+    if _SEVERITIES.index(known.severity) > _SEVERITIES.index(run.severity):
+        return False
+    if known.message and known.message.replace(":", "") in run.message.replace(":", ""):
+        return True
+    if known.severity is not Severity.ERROR:
+        return False
+    if run.line is not None:
+        return run.rule == "start" and known.place == run.place
+    if run.rule == "start":  # a rule of pyjob has stopped it, not the job's code
+        return known.rule in STOPPING and run.message.endswith(RULE_OF_PYJOB)
+    about = _ABOUT.match(run.message)
+    return (
+        known.rule == run.rule
+        and about is not None
+        and bool(re.match(rf"{re.escape(about[0])}\b(?!_)", known.message))
+    )
+
+
+def _is_outdone(known: Finding, run: Finding) -> bool:
+    """Whether a warning has come true: the run ended in what it told of."""
+    if known.severity is not Severity.WARNING or run.severity is not Severity.ERROR:
+        return False
+    is_there = run.line is not None and known.place == run.place and known.rule in COME_TRUE
+    return run.rule == "start" and (is_there or known.message in run.message)
 
 
 def _painted(text: str, colour: str, coloured: bool) -> str:

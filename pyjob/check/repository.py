@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from pyjob.check.code.code import files_referred_to
 from pyjob.check.code.reading.project import Project
 from pyjob.check.code.reading.reach import reach_of
-from pyjob.check.finding import Finding, Severity
+from pyjob.check.finding import Finding, Severity, quoted
 from pyjob.git.command import GitError
 from pyjob.git.work_tree import WorkTree
 from pyjob.manifest import Manifest
@@ -56,7 +55,7 @@ def _secrets(manifest: Manifest, tree: WorkTree, cwd: Path) -> Iterator[Finding]
                 "secrets-in-git",
                 Severity.ERROR,
                 "a secret file is in git, so whoever has the repository has its secrets",
-                f"git rm --cached {_quoted(holder, cwd)}, add it to .gitignore, and replace the secrets: "
+                f"git rm --cached {quoted(holder, cwd)}, add it to .gitignore, and replace the secrets: "
                 "the history keeps them",
                 name,
             )
@@ -95,7 +94,7 @@ def _files(manifest: Manifest, tree: WorkTree, cwd: Path) -> Iterator[Finding]:
                 "files-in-git",
                 Severity.ADVICE,
                 "this job is not in git yet",
-                f"git add {_quoted(manifest.folder, cwd)}",
+                f"git add {quoted(manifest.folder, cwd)}",
             )
         return
     secret = {
@@ -131,11 +130,11 @@ def _lack(
         elif not tree.holds(place):
             continue  # another repository's, such as a submodule's
         elif place in ignored:
-            message, remedy = f"{what} is ignored by git", f"git add -f {_quoted(place, cwd)}"
+            message, remedy = f"{what} is ignored by git", f"git add -f {quoted(place, cwd)}"
         elif place.is_dir():
-            message, remedy = f"nothing in {what} is in git", f"git add {_quoted(place, cwd)}"
+            message, remedy = f"nothing in {what} is in git", f"git add {quoted(place, cwd)}"
         else:
-            message, remedy = f"{what} is not in git", f"git add {_quoted(place, cwd)}"
+            message, remedy = f"{what} is not in git", f"git add {quoted(place, cwd)}"
         told = f"{message}, but the job needs it"
         yield Finding("files-in-git", Severity.WARNING, told, remedy, one.file, one.line)
 
@@ -163,7 +162,3 @@ def _host_and_path(url: str) -> str:
     """What two spellings of one remote have in common: `git@host:team/job.git`, `https://host/team/job`."""
     match = _URL.fullmatch(url)
     return f"{match[1]}/{match[2]}".lower() if match else ""
-
-
-def _quoted(path: Path, cwd: Path) -> str:
-    return shlex.quote(os.path.relpath(path, cwd) if path.is_relative_to(cwd) else str(path))

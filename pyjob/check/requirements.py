@@ -15,7 +15,7 @@ from optparse import SUPPRESS_USAGE, OptionParser, Values
 from pathlib import Path
 from typing import NoReturn
 
-from pyjob.check.finding import Finding, Severity
+from pyjob.check.finding import Finding, Severity, quoted
 from pyjob.errors import ManifestError, Problem, one_line
 from pyjob.manifest import Manifest
 from pyjob.manifest.file import read_bytes
@@ -84,8 +84,11 @@ class _Source:
     constrains: bool = False
 
 
-def check_requirements(manifest: Manifest) -> list[Finding]:
-    """Hold the rule for the file that the manifest names and those that it includes."""
+def check_requirements(manifest: Manifest, cwd: Path | None = None) -> list[Finding]:
+    """Hold the rule for the file that the manifest names and those that it includes.
+
+    ``cwd`` is where the command of the remedy works: by default in the job's folder.
+    """
     path = manifest.jobtype_extra.requirements_path
     if not path:
         return []
@@ -99,7 +102,7 @@ def check_requirements(manifest: Manifest) -> list[Finding]:
     lacks = list(dict.fromkeys(lack for one in reader.requirements if (lack := one.lack())))
     if lacks:
         named = ", ".join(lacks[:_MOST]) + (f" and {len(lacks) - _MOST} more" if len(lacks) > _MOST else "")
-        command = f"pip install -r {shlex.quote(file)}"
+        command = f"pip install -r {quoted(Path(file), cwd or manifest.folder)}"
         findings.append(Finding(RULE, Severity.WARNING, f"not installed here: {named}", command, shown))
     if any(one.accepts is None for one in reader.requirements):
         text = "versions are not compared, since the library packaging is not installed"

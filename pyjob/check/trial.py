@@ -19,7 +19,7 @@ from pyjob.application.samples import attempt, sample_requests
 from pyjob.check.finding import Severity
 from pyjob.check.running import LOADING, METRICS
 from pyjob.environment.mask import Mask
-from pyjob.errors import PyjobError
+from pyjob.errors import ManifestError, PyjobError
 from pyjob.metrics.job import ERRORS
 from pyjob.own import JobSource, own_application
 from pyjob.settings import Settings
@@ -72,6 +72,11 @@ class _Trial(logging.Handler):
             level = os.environ.get("LOG_LEVEL") or "warning"
             source = JobSource(path, manifest_file)
             application = own_application(source, settings=Settings(access_log=False), log_level=level)
+        except ManifestError as error:
+            for one in error.problems:
+                place = Path(os.path.realpath(one.source or error.source))
+                self._place = (os.path.relpath(place, os.path.realpath(source.folder)), one.line)
+                self._find(f"it does not start: {one}")
         except PyjobError as error:
             self._find(f"it does not start: {error}")
         else:
@@ -113,7 +118,9 @@ class _Trial(logging.Handler):
     def _find(self, message: str, rule: str = "start", *, is_error: bool = True) -> None:
         file, line = self._place if self._place[0] else (self._entry, None)
         severity = (Severity.ERROR if is_error else Severity.WARNING).value
-        told = self._mask(message)
+        # The place says already which file and class it is.
+        told = re.sub(rf"^{re.escape(self._entry)}: class \w+: ", "", message).replace(f"{self._folder}/", "")
+        told = self._mask(told)
         found = {"rule": rule, "severity": severity, "message": told, "file": file, "line": line}
         self._send({"finding": found})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
     report = check_job(options.path, environ=os.environ, cwd=cwd, manifest_file=options.manifest)
     if options.runs and report.name:
         found = run_job(options.path, options.manifest, report.folder, options.timeout, _tell)
-        report = replace(report, findings=(*report.findings, *found), rules=(*report.rules, "start"))
+        report = report.with_run(found)
     if options.json:
         text = report.as_json(strict=options.strict)
     else:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +28,7 @@ DESCRIPTORS = "PYJOB_RELOAD_SOCKETS"
 BACKLOG = 1024
 # Files that are no Python and are made by people, not by the job itself.
 FOLDERS = ("templates", "static")
+PAGES = (".html", ".htm", ".css", ".js", ".j2", ".jinja", ".txt", ".xml", ".svg")
 
 
 def is_inner() -> bool:
@@ -47,6 +50,9 @@ def run_inner(serve: Callable[[Sequence[socket.socket]], object], files: Iterabl
     """Serve in a thread until one of ``files``, or a Python file below one that is a folder, changes."""
     descriptors = os.environ.pop(DESCRIPTORS, "").split()
     listening = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
+    for one in listening:
+        one.set_inheritable(False)  # a process that the job starts must not keep the port
+    threading.Thread(target=_end_with, args=(os.getppid(),), name="pyjob-reload", daemon=True).start()
 
     def main() -> None:
         os.environ.pop("WERKZEUG_RUN_MAIN", None)  # none of the job's business
@@ -73,7 +79,8 @@ def files_of(manifest: Manifest) -> Iterator[Path]:
     if manifest.jobtype_extra.requirements_path:
         yield manifest.folder / manifest.jobtype_extra.requirements_path
     for name in FOLDERS:
-        yield from (file for file in (manifest.folder / name).rglob("*") if file.is_file())
+        for folder, _, files in os.walk(manifest.folder / name):
+            yield from (Path(folder, file) for file in files if file.endswith(PAGES))
 
 
 def files_told_of(error: PyjobError, folder: Path) -> Iterator[Path]:
@@ -83,6 +90,13 @@ def files_told_of(error: PyjobError, folder: Path) -> Iterator[Path]:
         for source in {error.source, *(one.source for one in error.problems)} - {""}:
             yield folder / source
             yield Path.cwd() / source
+
+
+def _end_with(parent: int) -> None:
+    """End when the outer process has gone: nobody would start this one again."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _listening(host: str, port: int) -> Iterator[socket.socket]:

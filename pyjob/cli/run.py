@@ -165,7 +165,7 @@ def _print_config(source: JobSource) -> int:
 
 
 def _reload(options: argparse.Namespace) -> int:
-    # Brings werkzeug's development server, which no other command needs.
+    # No server in production needs it.
     from pyjob.cli import reload
 
     if not reload.is_inner():
@@ -250,5 +250,6 @@ def _port_of(variables: Mapping[str, str], options: argparse.Namespace) -> int:
     try:
         return arguments.port(text)
     except argparse.ArgumentTypeError as error:
-        problem = Problem("PORT", "a number from 0 to 65535", repr(text))
+        # It may stand in the secret file, so it is not repeated.
+        problem = Problem("PORT", "a number from 0 to 65535", "something else")
         raise ManifestError("environment", [problem]) from error

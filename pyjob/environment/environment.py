@@ -126,6 +126,11 @@ class _Secrets:
         template = file.with_name(f"{file.name}.dist")
         if self._stands_in and template.is_file():
             self._take_names(template)
+        elif self._stands_in:
+            text = (
+                f"there is no {template.name}, so it is not known which variables are secret: none is masked"
+            )
+            self.remarks.append(Remark(self.source, text))
         if os.path.lexists(file):
             self._take(file)
         elif not self._stands_in:

@@ -102,6 +102,8 @@ def parse_value(text: str, source: str, path: str = "") -> Part:
         places = _Surveyor(loader, source).places_of(node, path)
     except yaml.YAMLError as error:
         raise refused(source, "valid YAML", *_syntax_fault(error, text)) from None
+    except (ValueError, OverflowError):  # of the scanner: an escape that is no character
+        raise refused(source, "valid YAML", r"a character that there is none, such as \U00110000") from None
     except RecursionError:  # the caller is deep down already
         raise refused(source, "a few levels of nesting", "too many") from None
     return Part(value, tuple(census.repeated), places, node.start_mark.line + 1)
@@ -123,10 +125,8 @@ def found(value: object) -> str:
             return str(value)
         case Mapping():
             return "a mapping"
-        case list() | tuple():
-            return "a list"
-        case bytes():
-            return "binary data"
+        case list() | tuple() | bytes():
+            return "binary data" if isinstance(value, bytes) else "a list"
         case _:
             return f"an object of type {type(value).__name__[:_SHORT]}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from pathlib import Path
 
@@ -18,10 +19,12 @@ def read_bytes(file: Path, source: str, largest: int) -> bytes:
     if not stat.S_ISREG(mode):  # opening a FIFO would wait for its writer
         raise refused(source, "a file", kind_of(mode))
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb", opener=_open_without_waiting) as stream:
             data = stream.read(largest + 1)
     except OSError as error:
         raise refused(source, "a file that can be read", reason_of(error, file)) from None
+    if data is None:  # what looks like a file, and would have us wait for its content
+        raise refused(source, "a file", "something without an end")
     if len(data) > largest:
         raise refused(source, f"at most {largest} bytes", "more")
     return data
@@ -36,6 +39,11 @@ def read_text(file: Path, source: str, largest: int) -> str:
         rest = error.object  # without the mark
         line = line_at(rest[: error.start].decode(), error.start)
         raise refused(source, "UTF-8 text", f"the byte 0x{rest[error.start]:02x}", line) from None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """For files that are none: those of /proc, or a FIFO that has taken a file's place meanwhile."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def mode_of(path: Path, source: str, expected: str = "an existing file or folder") -> int:

@@ -104,7 +104,8 @@ class JobClient:
         ]
         if faults or failures:
             count = f"{len(faults) + len(failures)} of {len(faults) + len(requests)} samples failed:"
-            raise AssertionError("\n".join([count, *faults, *failures]))
+            told = "\n".join([count, *faults, *failures])
+            raise AssertionError(self.application.environment.mask(told))
 
 
 def _application(source: Any, manifest: Mapping[str, object] | None, env: Mapping[str, str]) -> Application:

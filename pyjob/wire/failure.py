@@ -44,7 +44,7 @@ class Failure:
         """The same without secret values; a response of the job's own is its own affair."""
         if not mask:
             return self
-        headers = tuple((name, mask(value)) for name, value in self.headers)
+        headers = tuple((name, mask(value)) for name, value in self.headers if mask(name) == name)
         return replace(self, message=mask(self.message), kind=mask(self.kind), headers=headers)
 
     def answer(self) -> Response:

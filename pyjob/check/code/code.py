@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 from pyjob.check.code.imports import judge_imports
 from pyjob.check.code.job.draft import Draft
 from pyjob.check.code.job.endpoints import Routes, read_routes
 from pyjob.check.code.job.entry import Choice, choose_class
-from pyjob.check.code.job.files import judge_files
-from pyjob.check.code.job.home import judge_home_page
+from pyjob.check.code.job.files import judge_files, judge_home_page
 from pyjob.check.code.job.making import judge_making
 from pyjob.check.code.job.methods import judge_methods
 from pyjob.check.code.job.metrics import judge_metrics
@@ -36,7 +35,8 @@ T = TypeVar("T")
 def check_code(manifest: Manifest, cwd: Path | None = None) -> list[Finding]:
     """Everything that reading finds in the entry file and in the own modules that it imports.
 
-    ``cwd`` is where the commands of the remedies work: by default in the job's folder. Never raises for what is in the files; where the code is too dynamic to be read, it finds nothing.
+    ``cwd`` is where the commands of the remedies work: by default in the job's folder. Never
+    raises for what is in the files; where the code is too dynamic to be read, it finds nothing.
     """
     project = Project(manifest)
     fault = project.source(project.entry)
@@ -78,7 +78,7 @@ def _judge_class(draft: Draft, reach: Reach) -> list[Finding]:
         *_patiently(lambda: judge_methods(draft, routes.handlers)),
         *_patiently(lambda: judge_samples(draft, routes)),
         *_patiently(lambda: judge_files(draft, claims)),
-        *_patiently(lambda: judge_home_page(draft, claims)),
+        *_patiently(lambda: judge_home_page(draft, routes, claims)),
         *_patiently(lambda: judge_metrics(draft)),
         *_patiently(lambda: judge_state(draft, routes.handlers)),
     ]

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import ast
 import difflib
-import os
-import shlex
+import pkgutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from pyjob.check.code.note import ERROR, WARNING, note
 from pyjob.check.code.reading.modules import Place, is_shadowed
 from pyjob.check.code.reading.project import MISSING, Project
 from pyjob.check.code.reading.reach import Edge, Reach
-from pyjob.check.finding import Finding
+from pyjob.check.finding import Finding, quoted
 from pyjob.manifest import Manifest
 
 RULE = "imports"
+NEAR = 0.75
+# Packages that are not called like the module that they bring.
+CALLED_OTHERWISE = {
+    "bs4": "beautifulsoup4",
+    "Crypto": "pycryptodome",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
 
 
-def judge_imports(project: Project, reach: Reach, manifest: Manifest) -> Iterator[Finding]:
-    """Findings of all imports of the job's own code."""
+def judge_imports(project: Project, reach: Reach, manifest: Manifest, cwd: Path) -> Iterator[Finding]:
+    """Findings of all imports of the job's own code; ``cwd`` is where the commands of the remedies work."""
     set_names = _names_set_from_outside(reach)
     changes_path = reach.changes_path
     for edge in reach.edges:
@@ -31,15 +44,15 @@ def judge_imports(project: Project, reach: Reach, manifest: Manifest) -> Iterato
             yield _relative(edge)
         elif project.finder.find(edge.target) is Place.NOWHERE:
             if not changes_path:
-                yield _nowhere(project, edge, edge.target, manifest)
+                yield _nowhere(project, edge, edge.target, manifest, cwd)
         elif edge.names and not changes_path:
             yield from _judge_names(project, edge, edge.target, set_names)
-    for edge, fault in reach.faults.values():
+    for path, (edge, fault) in reach.faults.items():
         if not fault.may_run:
             severity = ERROR if edge.is_certain else WARNING
-            place = "" if fault.line is None else f" in line {fault.line}"
-            message = f"{edge.target} cannot be imported{place}: {fault.message}"
-            yield note(RULE, severity, edge.importer, edge.node, message, "mend that file")
+            message = f"{fault.message}, so {edge.importer.source.name} cannot import it"
+            remedy = f"the line: {fault.text}" if fault.text else "mend that file"
+            yield Finding(RULE, severity, message, remedy, str(path.relative_to(project.folder)), fault.line)
 
 
 def _relative(edge: Edge) -> Finding:
@@ -58,25 +71,42 @@ def _relative(edge: Edge) -> Finding:
     )
 
 
-def _nowhere(project: Project, edge: Edge, target: str, manifest: Manifest) -> Finding:
+def _nowhere(project: Project, edge: Edge, target: str, manifest: Manifest, cwd: Path) -> Finding:
     parts = target.split(".")
     ends = range(1, len(parts) + 1)
     end = next((e for e in ends if project.finder.find(".".join(parts[:e])) is Place.NOWHERE), len(parts))
     missing, parent = ".".join(parts[:end]), ".".join(parts[: end - 1])
     requirements = manifest.jobtype_extra.requirements_path
     names = project.finder.names_in(parent)
-    near = difflib.get_close_matches(parts[end - 1], names, n=1, cutoff=0.75)
+    near = difflib.get_close_matches(parts[end - 1], names, n=1, cutoff=NEAR)
     if near:
         remedy = f"did you mean {'.'.join([*parts[: end - 1], near[0]])!r}?"
     elif parent:
         remedy = f"{parent} has {', '.join(names) or 'no modules'}"
     else:
-        remedy = f"pip install {missing}, and name it in a file that jobtype_extra.requirements_path names"
-    if not near and not parent and requirements:
-        file = os.path.normpath(manifest.folder / requirements)
-        remedy = f"pip install -r {shlex.quote(file)}"
+        command = f"pip install -r {quoted(manifest.folder / requirements, cwd)}" if requirements else ""
+        remedy = _package(missing, command)
+    # What the requirements name may be installed elsewhere.
     severity = WARNING if requirements and not parent and not near else ERROR
     return note(RULE, severity, edge.importer, edge.node, f"there is no module {missing!r}", remedy)
+
+
+def _package(module: str, command: str) -> str:
+    """What to do about a module that is none of the job's; ``command`` installs what it requires."""
+    if module in CALLED_OTHERWISE:
+        name = CALLED_OTHERWISE[module]
+        install = command or f"pip install {name}, and name it in the file of jobtype_extra.requirements_path"
+        return f"the package is called {name}: {install}"
+    near = difflib.get_close_matches(module, [*sys.stdlib_module_names, *_installed()], n=1, cutoff=NEAR)
+    if near:
+        return f"did you mean {near[0]!r}?" + (f" Or {command}" if command else "")
+    return command or "a misspelling, a file of the job that is missing, or a package that is not installed"
+
+
+def _installed() -> list[str]:
+    """The names of the modules that packages have brought."""
+    places = [path for path in sys.path if path.endswith("-packages")]
+    return [found.name for found in pkgutil.iter_modules(places) if not found.name.startswith("_")]
 
 
 def _judge_names(project: Project, edge: Edge, target: str, set_names: set[str]) -> Iterator[Finding]:

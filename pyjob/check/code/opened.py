@@ -28,11 +28,15 @@ MAY_MAKE_IT = re.compile(
 )
 
 
-def judge_opened(project: Project, reach: Reach, draft: Draft | None, manifest: Manifest) -> Iterator[Finding]:
+def judge_opened(
+    project: Project, reach: Reach, draft: Draft | None, manifest: Manifest
+) -> Iterator[Finding]:
     """Findings of modules that are imported for certain, and of the job's `__init__`."""
     modules = reach.modules.values()
     calls = [node for module in modules for node in module.source.nodes if isinstance(node, ast.Call)]
-    if any(MAY_MAKE_IT.match(name_of(call)) or (name_of(call) == "open" and is_write(call)) for call in calls):
+    if any(
+        MAY_MAKE_IT.match(name_of(call)) or (name_of(call) == "open" and is_write(call)) for call in calls
+    ):
         return
     bodies = [(module, module.source.tree.body) for module in reach.certain(project)]
     init = draft.blueprint.find("__init__") if draft and not draft.blueprint.is_opaque else None

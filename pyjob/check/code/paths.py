@@ -61,7 +61,9 @@ class PathReader:
                 return None if parts is None else "".join(parts)
             case ast.Attribute(value=value, attr="parent"):
                 return _parent(self.read(value, steps))
-            case ast.Call(func=ast.Attribute() | ast.Name(), keywords=[] | [ast.keyword(arg="strict")]) as call:
+            case (
+                ast.Call(func=ast.Attribute() | ast.Name(), keywords=[] | [ast.keyword(arg="strict")]) as call
+            ):
                 return self._of_call(call, steps)
         return None
 
@@ -72,7 +74,7 @@ class PathReader:
         given = self._all(call.args if owner is None or is_of_module else [owner, *call.args], steps)
         if not given:
             return None
-        if name == "join" and is_of_module or name == "joinpath" or name in PATHS:
+        if (name == "join" and is_of_module) or name == "joinpath" or name in PATHS:
             return os.path.join(*given)  # noqa: PTH118  it is what the code does
         if name == "dirname":
             return os.path.dirname(given[0])  # noqa: PTH120
@@ -96,7 +98,9 @@ def is_write(call: ast.Call) -> bool:
     mode = next((one.value for one in call.keywords if one.arg == "mode"), given)
     if mode is None:
         return False
-    return not (isinstance(mode, ast.Constant) and isinstance(mode.value, str)) or bool(set(mode.value) & set("wax+"))
+    return not (isinstance(mode, ast.Constant) and isinstance(mode.value, str)) or bool(
+        set(mode.value) & set("wax+")
+    )
 
 
 def inside(folder: Path, text: str | None) -> Path | None:

@@ -204,7 +204,11 @@ class _Reader:
             found = project.resolve(node, method.module)
             is_function = isinstance(found, Definition) and isinstance(found.node, Function)
             return read_method(node.id, found, project, bound=False) if is_function else None  # type: ignore[arg-type]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_self(node.func.value, method):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and _is_self(node.func.value, method)
+        ):
             self._judge_call(node.func, method, place)
         if is_no_function(Definition(node, method.module)):
             message = f"{place}: expected a method to call, found {ast.unparse(node)[:60]}"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
 from collections.abc import Iterator
 
 from pyjob.check.code.job.draft import Draft
+from pyjob.check.code.job.endpoints import Routes
 from pyjob.check.code.note import ADVICE, ERROR, WARNING, note
 from pyjob.check.code.reading.literal import Item, NotLiteral, items_of, literal
 from pyjob.check.code.reading.method import Method
+from pyjob.check.code.reading.project import MISSING
 from pyjob.check.finding import Finding
-from pyjob.errors import EntryPointError
+from pyjob.errors import EntryPointError, Problem
 from pyjob.job.files import StaticEndpoint, StaticReader
 from pyjob.job.job import secret_files
 from pyjob.job.paths import Claims
@@ -36,6 +40,29 @@ def judge_files(draft: Draft, claims: Claims) -> Iterator[Finding]:
     if found is not None:
         message = f"{METHOD}: expected a dict of path to file, found {type(found).__name__}"
         yield note(RULE, ERROR, method.module, given, message, 'such as {"/page": "page.html"}')
+
+
+def judge_home_page(draft: Draft, routes: Routes, claims: Claims) -> Iterator[Finding]:
+    """A home page in the web view of a job that has none; ``claims`` knows what else may be there."""
+    manifest = draft.manifest
+    home = re.split(r"[?#]", manifest.jobtype_extra.home_page)[0].removeprefix("/api/v1")
+    static = draft.given(METHOD)
+    is_known = routes.is_whole and (
+        static is MISSING or (isinstance(static, ast.Dict) and items_of(static).is_whole)
+    )
+    if not f"{home}/".startswith("/webview/") or not is_known or not draft.lacks("webview_app"):
+        return
+    try:
+        claims.claim_below("/webview", ("GET",), "the web view")
+    except EntryPointError:
+        return
+    place = manifest.located(Problem("jobtype_extra.home_page", "", ""))
+    file = (
+        os.path.relpath(manifest.files[0].resolve(), manifest.folder) if manifest.files else manifest.source
+    )
+    line = place.line if place.source in ("", manifest.source) else None
+    message = f"jobtype_extra.home_page leads to {home}, but the job has no web view"
+    yield Finding("endpoints", WARNING, message, "define `def webview_app(self, base_url)`", file, line)
 
 
 def _judge_item(draft: Draft, claims: Claims, method: Method, item: Item) -> Iterator[Finding]:

@@ -83,7 +83,9 @@ class _Judge:
         routes = [route for route in self.routes.known if route.path == "/perform"]
         if routes and not self.is_none(node):
             yield from self._sample(node, f"{ONE}, sample of /perform", routes[0])
-        elif isinstance(node, ast.Dict) and node.keys and self.routes.is_whole and self.draft.lacks("perform"):
+        elif (
+            isinstance(node, ast.Dict) and node.keys and self.routes.is_whole and self.draft.lacks("perform")
+        ):
             message = f"{ONE}: a sample of /perform, which the job does not have"
             yield self._note(node, message, "define `def perform(self, ...)`, or remove the sample")
 
@@ -112,7 +114,11 @@ class _Judge:
             kind = type(node).__name__.lower().replace("joinedstr", "str")
         else:
             kind = type(value).__name__
-        yield self._note(node, f"{name}: the sample does not work: expected a dict, found {kind}", "return a dict of named arguments")
+        yield self._note(
+            node,
+            f"{name}: the sample does not work: expected a dict, found {kind}",
+            "return a dict of named arguments",
+        )
 
     def is_none(self, node: ast.expr) -> bool:
         """Whether it stands for no sample."""

@@ -118,7 +118,9 @@ class Method:
         if isinstance(node, ast.Lambda) or self.wrapper is not None or self.is_changed or self.is_property:
             return False
         inside = [inner for statement in node.body for inner in within_scope(statement)]
-        if isinstance(node, ast.AsyncFunctionDef) or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in inside):
+        if isinstance(node, ast.AsyncFunctionDef) or any(
+            isinstance(n, (ast.Yield, ast.YieldFrom)) for n in inside
+        ):
             return True
         given = [inner.value for inner in inside if isinstance(inner, ast.Return)]
         if all(isinstance(one, _LITERALS) or one is None for one in given):
