@@ -417,6 +417,15 @@ def test_a_file_that_the_system_refuses_to_read_is_an_error(
     assert refused_file(tmp_path / ".env") == ": expected a file that can be read, found no permission"
 
 
+@pytest.mark.parametrize("line", ["c2VjcmV0c2VjcmV0==", "A==b", "  export QUJDREVG== # c"])
+def test_a_line_of_base64_is_no_name_and_is_not_repeated(line: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_env(f"TOKEN =\n{line}\n", ".env", {})
+    assert str(caught.value) == (
+        '.env:2: expected NAME = value, with quotes around a value that begins with "=", found other text'
+    )
+
+
 def test_what_only_looks_like_a_file_and_would_have_its_reader_wait_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

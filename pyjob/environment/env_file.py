@@ -23,7 +23,8 @@ _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _NO_TEXT = re.compile("[\0\r\ud800-\udfff]")
 _NO_VALUE = re.compile("[\0\ud800-\udfff]")
 _BLANK = re.compile("[ \t]*(?:#[^\n]*)?(?:\n|\\Z)")
-_ASSIGNMENT = re.compile(rf"[ \t]*(?:export[ \t]+)?({_NAME})[ \t]*=")
+# Not before a second "=": that is how base64 ends, a line of a key that lacks its quotes.
+_ASSIGNMENT = re.compile(rf"[ \t]*(?:export[ \t]+)?({_NAME})[ \t]*=(?!=)")
 _QUOTE = re.compile("[ \t]*(['\"])")
 _QUOTE_NAMES = {"'": "single", '"': "double"}
 _QUOTED = {"'": re.compile("([^']*)'"), '"': re.compile(r'((?:[^"\\]++|\\.)*+)"', re.DOTALL)}
@@ -116,7 +117,9 @@ class _Reader:
         rest = self._rest()
         self._name = ""
         self._in_doubt = True
-        if "=" in rest:
+        if "==" in rest:
+            self._fault('NAME = value, with quotes around a value that begins with "="', "other text", line)
+        elif "=" in rest:
             self._fault('letters, digits and "_" as name before the "=", no digit first', "other text", line)
         else:
             self._fault("NAME = value", 'a line without "="', line)
