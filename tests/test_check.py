@@ -114,6 +114,17 @@ def test_a_remote_that_is_not_https_is_an_error_without_its_password(make_job: M
     assert "pa55word" not in error.message
 
 
+def test_a_remote_that_is_a_placeholder_still_is_a_piece_of_advice(make_job: MakeJob) -> None:
+    folder = make_job(JOB)
+    text = (folder / "job.yaml").read_text()
+    (folder / "job.yaml").write_text(text.replace("/team/sample", "/you/sample"))
+    (advice,) = about("git-remote", folder)
+    assert (advice.severity, advice.file, advice.line) == (ADVICE, "job.yaml", 5)
+    assert "https://example.com/you/sample" in advice.message
+    (folder / "job.yaml").write_text(text)
+    assert about("git-remote", folder) == []
+
+
 def test_deprecated_and_unknown_spellings_are_warnings(make_job: MakeJob) -> None:
     folder = make_job(JOB, fields="python:\n  max_concurrency: 1\n", extra={"max_concurency": 2})
     warnings = about("manifest-spelling", folder)
@@ -158,6 +169,22 @@ def test_where_no_job_is_the_ways_out_are_named(tmp_path: Path) -> None:
     assert "found nothing" in error.message
 
 
+def test_inside_of_a_job_the_way_to_it_is_named(make_job: MakeJob, tmp_path: Path) -> None:
+    folder = make_job(JOB)
+    inner = folder / "data" / "raw"
+    inner.mkdir(parents=True)
+    above, further = (check_job(None, environ={}, cwd=one).findings[0] for one in (inner.parent, inner))
+    assert above.remedy == "there is a ../job.yaml: pyjob check .."
+    assert further.remedy == ""  # nothing tells that it is the same project
+    (folder / ".git").mkdir()
+    (found,) = check_job(None, environ={}, cwd=inner).findings
+    assert found.remedy == "there is a ../../job.yaml: pyjob check ../.."
+    (found,) = check_job(inner, environ={}, cwd=tmp_path).findings
+    assert found.remedy == "there is a sample/job.yaml: pyjob check sample"
+    (inner.parent / ".git").mkdir()  # another repository's
+    assert check_job(None, environ={}, cwd=inner).findings[0].remedy == ""
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["job.yaml", "job.py", "secret.env"])
 def test_what_is_no_proper_file_is_one_error_that_names_it(make_job: MakeJob, name: str, kind: str) -> None:
@@ -190,7 +217,6 @@ def test_a_missing_secret_file_is_a_warning_that_names_its_template(make_job: Ma
     [
         {"PYJOB_SECRETS": "environment"},
         {"JOB_DEPLOYMENT_TIMESTAMP": "1"},
-        {"PYJOB_RUNTIME_ENV_FILE": "/run/secret"},
     ],
 )
 def test_a_secret_file_may_be_missing_where_something_stands_in(
@@ -224,6 +250,36 @@ def test_a_fault_in_a_template_is_a_warning(make_job: MakeJob) -> None:
 def test_a_name_that_only_the_template_has_is_a_warning(make_job: MakeJob) -> None:
     (warning,) = env_findings(make_job, {"secret.env": "A=abcdefgh\n", "secret.env.dist": "A=\nB=\nC=\n"})
     assert (warning.severity, warning.message) == (WARNING, "B, C: in secret.env.dist, but not here")
+
+
+def test_a_value_that_is_empty_still_is_a_warning_where_the_template_asks_for_it(make_job: MakeJob) -> None:
+    template = {"secret.env.dist": "A=\nB=\nC=\n"}
+    (warning,) = env_findings(make_job, {"secret.env": "A=abcdefgh\nB=\nC=''\nD=\n", **template})
+    assert (warning.severity, warning.file, warning.line) == (WARNING, "secret.env", 2)
+    assert warning.message == "B, C are empty, and secret.env.dist asks for them"
+    (warning,) = env_findings(make_job, {"secret.env": "A=abcdefgh\nB=\nC=abcdefgh\n", **template})
+    assert warning.message == "B is empty, and secret.env.dist asks for it"
+    assert env_findings(make_job, {"secret.env": "A=abcdefgh\nB=bcdefghi\nC=cdefghij\n", **template}) == []
+
+
+@pytest.mark.parametrize("is_faulty", [False, True])
+@pytest.mark.parametrize("stands_in", [False, True])
+def test_no_finding_has_a_value_of_a_secret_file(make_job: MakeJob, is_faulty: bool, stands_in: bool) -> None:
+    code = (
+        "import pa55word_module\nclass Job:\n    def perform(self, x: int): 'Do it.'\n"
+        "    def docs_input_examples(self): return {'/perform': {'x': 'pa55word'}, '/b': {}}\n"
+        "    def auxiliary_endpoints(self): return {'/a bu1ldtoken': self.perform}\n"
+    )
+    fields = f"{SECRETS}secret_build_env_file: build.env\n" + "replicas: 0\n" * is_faulty
+    files = {"build.env": "TOKEN=bu1ldtoken\n", "needs.txt": "pa55word==1\n"}
+    environ = {"PYJOB_SECRETS": "environment", "TOKEN": "pa55word"} if stands_in else {}
+    files["secret.env.dist" if stands_in else "secret.env"] = "TOKEN=\n" if stands_in else "TOKEN=pa55word\n"
+    folder = make_job(code, fields=fields, files=files, extra={"requirements_path": "needs.txt"})
+    found = findings_of(folder, environ)
+    assert {"imports", "broken-sample", "endpoints"} <= {one.rule for one in found}
+    assert "***" in str(found)
+    assert "pa55word" not in str(found)
+    assert "bu1ldtoken" not in str(found)
 
 
 def test_short_values_are_one_warning_that_they_are_not_masked(make_job: MakeJob) -> None:
@@ -321,3 +377,17 @@ def test_colours_are_there_where_they_are_asked_for_and_cannot_be_forged() -> No
 def test_every_rule_has_its_section_in_the_documents() -> None:
     text = (REPO / "docs" / "rules.md").read_text(encoding="utf-8")
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == list(RULES)
+
+
+def test_a_reference_to_the_jobs_name_is_as_right_as_when_it_runs(make_job: MakeJob) -> None:
+    assert not env_findings(make_job, {"secret.env": "TOKEN = token-of-${JOB_NAME}\n"})
+
+
+def test_a_file_that_stands_in_is_read_too(make_job: MakeJob, tmp_path: Path) -> None:
+    (tmp_path / "other.env").write_text("TOKEN = it's planted\n")
+    (error,) = env_findings(make_job, {}, PYJOB_RUNTIME_ENV_FILE=str(tmp_path / "other.env"))
+    assert (error.severity, error.line) == (Severity.ERROR, 1)
+    (error,) = env_findings(make_job, {}, PYJOB_RUNTIME_ENV_FILE=str(tmp_path / "none.env"))
+    assert "found nothing" in error.message
+    (tmp_path / "other.env").write_text("TOKEN = planted-value\n")
+    assert not env_findings(make_job, {}, PYJOB_RUNTIME_ENV_FILE=str(tmp_path / "other.env"))

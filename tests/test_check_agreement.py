@@ -103,6 +103,10 @@ JOB
 JOB
     def metrics(self): return [{"value": 1}]
 
+=== a sample of perform, which is not there
+class J:
+    def docs_input_example(self): return {"x": 1}
+
 === perform is no method beside others
 class J:
     perform = 3

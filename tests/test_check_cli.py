@@ -227,6 +227,18 @@ def test_what_a_job_prints_is_no_part_of_the_outcome(make_job: MakeJob) -> None:
         assert word in ended.stderr
 
 
+def test_what_a_job_writes_to_any_descriptor_is_no_part_of_the_outcome_either(make_job: MakeJob) -> None:
+    code = (
+        "import os\nfor number in range(3, 30):\n    try:\n"
+        '        os.write(number, b\'{garbage\\n{"finding": {}}\\n{"done": true}\\n\')\n'
+        "    except OSError:\n        pass\nraise RuntimeError('broken')\n" + FINE
+    )
+    ended = check(make_job(code), "--run", "--json")
+    assert ended.returncode == 1
+    (error,) = [one for one in json.loads(ended.stdout)["findings"] if one["severity"] == "error"]
+    assert "broken" in error["message"]
+
+
 @pytest.mark.parametrize(
     ("code", "line", "told"),
     [
@@ -251,6 +263,100 @@ def test_a_run_without_its_secret_file_does_not_start(make_job: MakeJob) -> None
     assert "secret.env" in found[0][3]
 
 
+SIMPLE = "class Job:\n    def perform(self, x: int) -> int:\n        return x\n"
+# One fault each, by rule: reading finds it, and the run meets it.
+TOLD_ONCE = [
+    ("entry-file", "class Job\n"),
+    ("entry-class", "x = 1\n"),
+    ("imports", "import numpyy\n" + SIMPLE),
+    ("imports", "import broken\n" + SIMPLE),
+    ("imports", "LIMIT = LIMITT\n" + SIMPLE),
+    ("star-args", "class Job:\n    def perform(self, *x): ...\n"),
+    ("star-args", "class Job:\n    def perform(self, *x, **y): ...\n"),
+    ("named-parameters", "class Job:\n    def perform(self, x, /): ...\n"),
+    ("init-arguments", SIMPLE + "    def __init__(self, path): ...\n"),
+    ("perform", "class Job:\n    perform = 3\n    def metrics(self): return []\n"),
+    ("annotations", "class Job:\n    def perform(self, x: 'flaot'): ...\n"),
+    ("endpoints", SIMPLE + "    def auxiliary_endpoints(self): return {'/a b': self.perform}\n"),
+    ("endpoints", SIMPLE + "    def auxiliary_endpoints(self): return {'/a': self.perform(1)}\n"),
+    ("endpoints", SIMPLE + "    def auxiliary_endpoints(self): return {'/a': self.preform}\n"),
+    ("static-files", SIMPLE + "    def static_endpoints(self): return {'/a': 'a.html'}\n"),
+    ("static-files", SIMPLE + "    def static_endpoints(self): return {'/a': '../a.html'}\n"),
+    ("broken-sample", SIMPLE + "    def docs_input_example(self): return {'y': 1}\n"),
+    ("broken-sample", SIMPLE + "    def docs_input_example(self): return [1]\n"),
+    ("broken-sample", SIMPLE + "    def docs_input_example(self, y): return {}\n"),
+    ("broken-sample", SIMPLE + "    def docs_input_examples(self): return {'/preform': {'x': 1}}\n"),
+    ("metrics", SIMPLE + "    def metrics(self): return [{'name': 'a b', 'value': 1}]\n"),
+    ("metrics", SIMPLE + "    def metrics(self, x): return []\n"),
+    ("metrics", SIMPLE + "    def metrics(self): return {'name': 'a', 'value': 1}\n"),
+]
+
+
+def told_by_a_run(folder: Path) -> list[dict[str, Any]]:
+    """All findings of check and run, but for advice."""
+    findings = json.loads(check(folder, "--run", "--json").stdout)["findings"]
+    return [one for one in findings if one["severity"] != "advice"]
+
+
+@pytest.mark.parametrize(("rule", "code"), TOLD_ONCE)
+def test_what_reading_has_found_the_run_does_not_tell_again(make_job: MakeJob, rule: str, code: str) -> None:
+    (found,) = told_by_a_run(make_job(code, files={"broken.py": "x = (\n"}))
+    assert found["rule"] == rule
+    assert found["line"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ("start", "1 / 0\nimport numpyy\n" + SIMPLE),
+        ("start", "class Job:\n    def perform(self, *x): ...\n1 / 0\n"),
+        ("start", "import time\nclass Job:\n    def perform(self, *x): ...\ntime.sleep(600)\n"),
+        (
+            "broken-sample",
+            SIMPLE + "    def docs_input_examples(self):\n"
+            "        return {'/perform': [{'x': 1}], '/other': {}, '/a': {'x': int('1')}}\n"
+            "    def a(self): ...\n    def auxiliary_endpoints(self): return {'/a': self.a}\n",
+        ),
+        (
+            "metrics",
+            SIMPLE + "    def docs_input_example(self): return {'y': 1}\n"
+            "    def metrics(self): return [{'name': 'a ' + str(1), 'value': 1}]\n",
+        ),
+    ],
+)
+def test_what_only_the_run_has_met_is_told_beside_other_faults(
+    make_job: MakeJob, rule: str, code: str
+) -> None:
+    known, new = run_findings(make_job, code)
+    assert (new["rule"], new["severity"]) == (rule, "error")
+    assert known["severity"] == "error"
+
+
+def run_findings(make_job: MakeJob, code: str) -> list[dict[str, Any]]:
+    """What reading has found, and then what the run has."""
+    folder = make_job(code)
+    still = {finding.message for finding in check_job(folder, environ={}, cwd=folder).findings}
+    ended = check(folder, "--run", "--json", "--timeout", "2")
+    findings = [one for one in json.loads(ended.stdout)["findings"] if one["severity"] != "advice"]
+    return sorted(findings, key=lambda one: one["message"] not in still)
+
+
+@pytest.mark.parametrize("name", ["file", "module"])
+def test_a_warning_that_has_come_true_is_told_as_the_error_that_it_is(make_job: MakeJob, name: str) -> None:
+    code = "open('missing.bin')\n" if name == "file" else "import not_there_at_all\n"
+    folder = make_job(code + FINE, files={"needs.txt": ""}, extra={"requirements_path": "needs.txt"})
+    assert [one.severity.value for one in check_job(folder, environ={}, cwd=folder).findings] == ["warning"]
+    (found,) = told_by_a_run(folder)
+    assert (found["rule"], found["severity"], found["line"]) == ("start", "error", 1)
+
+
+@pytest.mark.parametrize("secrets", ["TOKEN\n", ""])
+def test_a_secret_file_that_stops_the_start_is_told_once(make_job: MakeJob, secrets: str) -> None:
+    files = {"secret.env": secrets} if secrets else {}
+    (found,) = told_by_a_run(make_job(FINE, fields="secret_runtime_env_file: secret.env\n", files=files))
+    assert (found["severity"], found["file"]) == ("error", "secret.env" if secrets else "job.yaml")
+
+
 SAMPLES = """\
 import os, time, threading, subprocess, sys, ctypes, signal
 class Job:
@@ -272,7 +378,7 @@ def test_every_sample_is_sent_and_those_that_fail_are_errors_with_a_place(make_j
     one, two = run_of(make_job, code)
     assert one[:3] == ("broken-sample", "error", 4)
     assert two[:3] == ("broken-sample", "error", 5)
-    assert one[3] == "POST /perform, sample 2: 500 Internal Server Error: 'one' (KeyError)"
+    assert one[3] == "POST /perform, sample 2: 500 Internal Server Error: no such key: 'one' (KeyError)"
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,15 @@ def test_a_file_that_python_cannot_read_is_one_finding(
     assert line is None or found.line == line
 
 
+def test_the_line_that_python_cannot_read_is_shown_shortened(check: Check) -> None:
+    (found,) = check("x = 1\n    return [1\n")
+    assert found.remedy == "the line: return [1"
+    (found,) = check(f"x = '{'a' * 200}' '\n")
+    assert found.remedy == f"the line: x = '{'a' * 95}..."
+    (found,) = check("import broken\n" + GOOD, files={"broken.py": "\n\nx = = 1\n"})
+    assert (found.place, found.remedy) == ("broken.py:3", "the line: x = = 1")
+
+
 def test_a_missing_file_is_one_finding_that_names_the_nearest(make_job: MakeJob) -> None:
     folder = make_job("", entry="jbo.py")
     (folder / "jbo.py").rename(folder / "job.py")
@@ -125,7 +134,7 @@ def test_a_missing_file_is_one_finding_that_names_the_nearest(make_job: MakeJob)
         (os.mkfifo, "'job.py' is no regular file"),
         (lambda path: path.symlink_to("job.py"), "'job.py' cannot be read"),
         (lambda path: path.write_bytes(b"x = '\xff'\n"), "SyntaxError"),
-        (lambda path: path.write_bytes(b"#" * (2 * 1024 * 1024 + 1)), "larger than 2 MiB"),
+        (lambda path: path.write_bytes(b"#" * (512 * 1024 + 1)), "larger than 512 KiB"),
     ],
     ids=["folder", "fifo", "circle", "latin-1", "huge"],
 )
@@ -186,17 +195,20 @@ def test_a_file_without_a_job_says_what_there_is(
     assert all(part in told([found]) for part in parts), found
 
 
-def test_a_job_without_perform_is_advised_of_it(check_body: Check) -> None:
+def test_a_job_without_perform_is_advised_of_it_and_warned_where_it_serves_nothing(check_body: Check) -> None:
+    (found,) = check_body("def webview_app(self, base_url): return None")
+    assert (found.rule, found.severity) == ("perform", ADVICE)
     body = "def metrics(self): return []"
     (found,) = check_body(body)
-    assert (found.rule, found.severity) == ("perform", ADVICE)
+    assert (found.rule, found.severity) == ("perform", WARNING)
+    assert "nothing else that it serves" in found.message
     assert check_body(body + "\ndef perform(self): 'Do it.'") == []
 
 
 def test_perform_that_is_no_method_is_an_error(check_body: Check) -> None:
     (found,) = check_body("def metrics(self): return []\nperform = 3")
     assert (found.rule, found.severity, found.line) == ("perform", ERROR, 3)
-    assert told(check_body("def metrics(self): return []\nperform = None")).startswith("advice job.py:3")
+    assert told(check_body("def metrics(self): return []\nperform = None")).startswith("warning job.py:3")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +240,7 @@ def test_parameters_without_annotation_are_named_in_one_finding_a_method(check_b
 def test_an_annotation_that_is_never_resolved_is_a_warning(check_body: Check) -> None:
     (found,) = check_body("def perform(self, x: 'flaot', y: 'float'): ...", rule="annotations")
     assert (found.severity, found.line) == (WARNING, 2)
-    assert "the annotation of x cannot be resolved" in found.message
+    assert "the annotation 'flaot' of x cannot be resolved" in found.message
 
 
 @pytest.mark.parametrize(

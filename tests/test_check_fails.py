@@ -105,6 +105,22 @@ class A:
 class A:
   def perform(**kwargs): ...
 
+=== a call in place of a handler
+JOB
+    def explain(self, x: int) -> float: return x / 2
+    def auxiliary_endpoints(self): return {"/explain": self.explain(50)}
+
+=== a call that gives nothing in place of a handler
+JOB
+    def explain(self): print(1)
+    def auxiliary_endpoints(self): return {"/explain": self.explain()}
+
+=== a call in place of a handler of the second kind
+from pyjob import EndpointConfig
+JOB
+    def explain(self, x=1): return {"x": x}
+    def auxiliary_endpoints_v2(self): return [EndpointConfig("/explain", "GET", self.explain())]
+
 === star args
 class A:
   def perform(self, *numbers): ...

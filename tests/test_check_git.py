@@ -273,6 +273,15 @@ def test_git_that_hangs_is_one_piece_of_advice(
     assert "did not answer" in advice.message
 
 
+def test_a_secret_file_that_git_tells_nothing_of_is_a_warning(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = repository(make_job(JOB, fields=SECRETS, files={"secret.env": "TOKEN=abcdefgh\n"}))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (warning,) = about_git(folder)
+    assert (warning.rule, warning.severity) == ("secrets-in-git", Severity.WARNING)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_repository_of_somebody_else_is_one_piece_of_advice(make_job: MakeJob) -> None:
     folder = repository(make_job(JOB))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pyjob.check.code.code import check_code, files_referred_to
+from pyjob.check.code.reading.modules import ModuleFinder, Place
 from pyjob.check.code.references import Reference
 from pyjob.check.finding import Severity
 from tests.conftest import MakeJob
@@ -327,6 +330,119 @@ def test_files_that_the_code_names_are_listed(make_job: MakeJob) -> None:
     ]
 
 
+PATHS = [
+    'open(Path(__file__).parent / "w.bin")',
+    'open(Path(__file__).resolve().parent / "a" / "w.bin")',
+    'open(pathlib.Path(__file__).resolve(strict=True).parent.joinpath("a", "w.bin"))',
+    'load_model(Path(__file__).with_name("w.bin"))',
+    'open(os.path.join(os.path.dirname(__file__), "w.bin"))',
+    'open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "a", "w.bin"))',
+    'open(os.path.dirname(os.path.realpath(__file__)) + "/w.bin")',
+    '(HERE / "w.bin").read_bytes()',
+    'load_model(str(HERE / "w.bin"))',
+    'open(f"{HERE}/a/w.bin")',
+    'open(f"{FOLDER}/w.bin")',
+    "open(MODEL)",
+    "load_model(MODEL)",
+    'open(file="w.bin")',
+]
+CONSTANTS = """
+import os, pathlib
+from pathlib import Path
+from lib import load_model
+HERE = Path(__file__).parent
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+MODEL = "w.bin"
+"""
+
+
+@pytest.mark.parametrize("opened", PATHS)
+def test_paths_that_are_put_together_are_followed(make_job: MakeJob, opened: str) -> None:
+    files = {"lib.py": "def load_model(path): ...", "w.bin": "", "a/w.bin": ""}
+    folder = make_job(f"{CONSTANTS}\n{opened}\n{GOOD}", files=files)
+    found = {one.path for one in files_referred_to(manifest_of(folder))}
+    assert found == {folder / ("a/w.bin" if '"a"' in opened or "/a/" in opened else "w.bin")}
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        "print(MODEL)",
+        "def f(MODEL): return open(MODEL)",
+        "MODEL = choose()\nopen(MODEL)",
+        "open(HERE / name())",
+        'open(f"{HERE!r}/w.bin")',
+        'open(HERE / "w.bin", "wb")',
+        'OUT = HERE / "w.bin"\nOUT.write_bytes(b"")',
+        'OUT = HERE / "w.bin"\nOUT.parent.mkdir()\ndef f(x): x.save(OUT)',
+        'if __name__ == "__main__":\n    open(HERE / "w.bin")',
+    ],
+)
+def test_what_is_computed_or_written_is_no_file_that_the_job_needs(make_job: MakeJob, used: str) -> None:
+    files = {"lib.py": "def load_model(path): ...", "w.bin": ""}
+    folder = make_job(f"{CONSTANTS}\nfrom lib2 import choose, name\n{used}\n{GOOD}", files=files)
+    assert files_referred_to(manifest_of(folder)) == []
+
+
+@pytest.mark.parametrize("opened", [one for one in PATHS if "load_model" not in one])
+def test_a_file_that_the_start_opens_and_that_is_not_there_is_a_warning(check: Check, opened: str) -> None:
+    code = f"{CONSTANTS}\nDATA = {opened}\n{GOOD}"
+    files = {"lib.py": "def load_model(path): ..."}
+    (found,) = check(code, files=files)
+    assert (found.rule, found.severity, found.line) == ("files-in-git", WARNING, 9)
+    missing = "a/w.bin" if '"a"' in opened or "/a/" in opened else "w.bin"
+    assert found.message == f"job.py opens '{missing}', and there is no such file"
+    assert check(code, files={**files, "w.bin": "", "a/w.bin": ""}) == []
+
+
+def test_a_missing_file_is_looked_for_in_init_and_in_imported_modules_too(check_body: Check) -> None:
+    body = GOOD.partition(":\n")[2] + "    def __init__(self):\n        with open('modle.json') as file:\n"
+    body += "            self.model = file.read() + open('b.txt').read()\n"
+    files = {"sib.py": "TEXT = open('c.txt').read()\n", "model.json": ""}
+    found = check_body(body, head="import sib\n", files=files)
+    assert [one.message.split(",")[0] for one in found] == [
+        "job.py opens 'modle.json'",
+        "job.py opens 'b.txt'",
+        "sib.py opens 'c.txt'",
+    ]
+    assert found[0].remedy == "did you mean 'model.json'?"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if CONDITION: open('missing.bin')",
+        "try:\n    open('missing.bin')\nexcept OSError: pass",
+        "with contextlib.suppress(OSError):\n    open('missing.bin')",
+        "def later(): open('missing.bin')",
+        "X = lambda: open('missing.bin')",
+        "X = CONDITION and open('missing.bin')",
+        "X = [open('missing.bin') for _ in CONDITION]",
+        "open('missing.bin', 'w')",
+        "open('missing.bin', 'a+')",
+        "open('missing.bin', MODE)",
+        "open('missing.bin', mode='x')",
+        "open('/etc/no-such-file')",
+        "open('../missing.bin')",
+        "open(3)",
+        "open('secret.env')",
+        "prepare()\nopen('missing.bin')",
+        "urlretrieve('https://example.com', NAME)\nopen('missing.bin')",
+        "hub.snapshot_download()\nopen('missing.bin')",
+        "os.makedirs('x')\nopen('missing.bin')",
+        "os.chdir('/tmp')\nopen('missing.bin')",
+        "frame.to_csv('missing.bin')\nopen('missing.bin')",
+        "if not os.path.exists('missing.bin'): sys.exit()\nopen('missing.bin')",
+        "def save(x): x.dump('missing.bin')\nopen('missing.bin')",
+    ],
+)
+def test_a_file_that_may_be_there_by_then_is_no_warning(check: Check, code: str) -> None:
+    head = "import contextlib, os, sys\nfrom lib import *\n"
+    fields = "secret_runtime_env_file: secret.env"
+    found = check(f"{head}{code}\n{GOOD}", files={"lib.py": "CONDITION = MODE = NAME = 1"}, fields=fields)
+    assert [one for one in found if one.rule == "files-in-git"] == []
+
+
 # Metrics
 
 
@@ -377,13 +493,16 @@ def test_metrics_that_are_no_list_are_an_error(check_body: Check) -> None:
 @pytest.mark.parametrize(
     ("line", "message", "remedy"),
     [
-        ("import not_there_at_all", "there is no module 'not_there_at_all'", "pip install not_there_at_all"),
+        (
+            "import not_there_at_all",
+            "there is no module 'not_there_at_all'",
+            "a file of the job that is missing",
+        ),
         ("import modell", "there is no module 'modell'", "did you mean 'model'?"),
         ("from pack.partt import x", "there is no module 'pack.partt'", "did you mean 'pack.part'?"),
         ("from model import lod", "model has no name 'lod'", "did you mean 'load'?"),
         ("from .model import load", "is relative to a package", "write `from model import load`"),
         ("from . import model", "is relative to a package", "write `import model`"),
-        ("import broken", "broken cannot be imported in line 2: SyntaxError", "mend that file"),
         ("x: List = 1", "the name 'List' is used, but nothing defines", "from typing import List"),
     ],
 )
@@ -403,7 +522,48 @@ def test_a_missing_module_is_a_warning_with_the_command_where_requirements_are_n
     folder = make_job("import not_there_at_all\n" + GOOD, extra={"requirements_path": "my needs.txt"})
     (found,) = check_code(manifest_of(folder))
     assert (found.rule, found.severity) == ("imports", WARNING)
+    assert found.remedy == "pip install -r 'my needs.txt'"
+    (found,) = check_code(manifest_of(folder), folder.parent)
+    assert found.remedy == "pip install -r 'sample/my needs.txt'"
+    (found,) = check_code(manifest_of(folder), folder / "elsewhere")
     assert found.remedy == f"pip install -r '{folder}/my needs.txt'"
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [
+        ("wekrzeug", "did you mean 'werkzeug'?"),
+        ("jsno", "did you mean 'json'?"),
+        ("modle", "did you mean 'model'?"),
+        ("bs4", "the package is called beautifulsoup4: pip install beautifulsoup4, and name it in the file"),
+    ],
+)
+def test_a_misspelt_module_and_a_package_of_another_name_are_named(
+    check: Check, monkeypatch: pytest.MonkeyPatch, module: str, remedy: str
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(ModuleFinder, "_find", nowhere(module, ModuleFinder._find))
+    files = {"model.py": "x = 1", "needs.txt": ""}
+    (found,) = check(f"import {module}\n{GOOD}", files=files)
+    assert (found.rule, found.severity) == ("imports", ERROR)
+    assert found.remedy.startswith(remedy)
+    (found,) = check(f"import {module}\n{GOOD}", files=files, extra={"requirements_path": "needs.txt"})
+    assert found.severity is (ERROR if module == "modle" else WARNING)
+    assert ("pip install -r needs.txt" in found.remedy) is (module != "modle")
+
+
+def nowhere(
+    module: str, find: Callable[[ModuleFinder, str], object]
+) -> Callable[[ModuleFinder, str], object]:
+    """A finder as on a machine without ``module``."""
+    return lambda finder, name: Place.NOWHERE if name == module else find(finder, name)
+
+
+def test_a_sibling_that_cannot_be_read_is_told_where_it_is_broken(check: Check) -> None:
+    (found,) = check("import broken\n" + GOOD, files={"broken.py": "\nx = ("})
+    assert (found.rule, found.severity, found.place) == ("imports", ERROR, "broken.py:2")
+    assert found.message == "SyntaxError: '(' was never closed, so job.py cannot import it"
+    assert check("import broken\n" + GOOD, files={"broken.py": "\nx = ()"}) == []
 
 
 def test_a_broken_sibling_is_a_warning_where_it_is_imported_late(check: Check) -> None:

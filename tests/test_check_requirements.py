@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -133,7 +132,7 @@ def test_many_wrong_lines_are_twenty_errors_and_a_count(check: Check) -> None:
     assert "30 more" in errors[-1].message
 
 
-def test_what_is_not_installed_is_one_warning_with_the_command(check: Check, tmp_path: Path) -> None:
+def test_what_is_not_installed_is_one_warning_with_the_command(check: Check) -> None:
     pytest.importorskip("packaging")
     version = metadata.version(HAVE)
     text = f"no-such-thing>=1\n{HAVE}>={version}\n{HAVE}<{version}\ngit+https://h/x.git#egg=neither\n"
@@ -142,7 +141,7 @@ def test_what_is_not_installed_is_one_warning_with_the_command(check: Check, tmp
     assert "no-such-thing>=1, " in warning.message
     assert f"{HAVE}<{version} ({version} is installed)" in warning.message
     assert warning.message.endswith("neither, nor-this")
-    assert warning.remedy == f"pip install -r {shlex.quote(str(tmp_path / 'requirements.txt'))}"
+    assert warning.remedy == "pip install -r requirements.txt"
 
 
 def test_a_requirement_for_other_machines_is_not_missed(check: Check) -> None:
@@ -181,9 +180,40 @@ def test_an_included_file_that_is_missing_is_an_error_where_it_is_named(check: C
 
 def test_a_file_elsewhere_in_the_repository_is_named_from_the_jobs_folder(tmp_path: Path) -> None:
     (tmp_path / "job").mkdir()
+    (tmp_path / ".git").mkdir()
     (tmp_path / "all.txt").write_text("= 1\n")
     (error,) = checked(tmp_path / "job", "../all.txt")
     assert (error.file, error.line) == ("../all.txt", 1)
+
+
+@pytest.mark.parametrize("line", ["-r ../outside.txt", "-c ../outside.txt", "-r link.txt"])
+def test_a_file_outside_of_the_repository_is_not_read(tmp_path: Path, line: str) -> None:
+    folder = tmp_path / "job"
+    folder.mkdir()
+    (tmp_path / "outside.txt").write_text("root:planted:20228\n")
+    (folder / "link.txt").symlink_to(tmp_path / "outside.txt")
+    (folder / "requirements.txt").write_text(f"{line}\n")
+    (error,) = checked(folder)
+    assert "expected a file of the repository" in error.message
+    assert "planted" not in f"{error.message} {error.remedy}"
+
+
+@pytest.mark.parametrize("include", [True, False])
+def test_the_secret_file_of_a_job_is_no_requirements_file(tmp_path: Path, include: bool) -> None:
+    (tmp_path / ".env").write_text('TOKEN = "planted planted"\n')
+    (tmp_path / "requirements.txt").write_text("-r .env\n")
+    extra = {"requirements_path": "requirements.txt" if include else ".env"}
+    document = {"secret_runtime_env_file": ".env", "jobtype_extra": extra}
+    (error,) = check_requirements(manifest_of(document, name="job", folder=tmp_path))
+    assert "a secret file of the manifest" in error.message
+    assert "planted" not in f"{error.message} {error.remedy}"
+
+
+def test_what_is_no_requirements_file_by_its_name_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("planted text of any kind\n")
+    (error,) = checked(tmp_path, "notes")
+    assert error.line == 1
+    assert "planted" not in error.message
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,39 @@ from .inner import B
 class B:
   def perform(self): ...
 
+=== misspelt beside metrics
+class J:
+  def preform(self, x): ...
+  def metrics(self): return []
+
+=== misspelt optional methods
+JOB
+    def metric(self): return []
+    def auxilary_endpoints(self): return {}
+    def webview(self, base_url): ...
+
+=== a method that gives a method
+JOB
+    def choose(self): return self.perform
+    def made(self, x: int):
+        def inner(y): return x + y
+        return inner
+    def auxiliary_endpoints(self): return {"/a": self.choose(), "/b": self.made(1)}
+
+=== a handler of a method that lies about what it gives
+JOB
+    def made(self) -> dict:
+        def inner(y): return y
+        return inner
+    def other(self) -> str: return lambda y: y
+    def auxiliary_endpoints(self): return {"/a": self.made(), "/b": self.other()}
+
+=== a file that is not there and not missed
+import contextlib
+with contextlib.suppress(OSError):
+    open("missing.bin")
+JOB
+
 === only metrics
 class J:
   def metrics(self): return []

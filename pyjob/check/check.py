@@ -41,7 +41,7 @@ def check_job(
     findings = [
         *_of_manifest(manifest, cwd),
         *check_code(manifest, cwd),
-        *check_environment(manifest, environ),
+        *check_environment(manifest, environ, cwd),
         *check_requirements(manifest, cwd),
     ]
     of_git = check_repository(manifest, cwd)

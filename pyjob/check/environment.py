@@ -24,17 +24,23 @@ RULE = "environment"
 BUILD, RUNTIME = "secret_build_env_file", "secret_runtime_env_file"
 
 
-def check_environment(manifest: Manifest, environ: Mapping[str, str]) -> list[Finding]:
+def check_environment(manifest: Manifest, environ: Mapping[str, str], cwd: Path) -> list[Finding]:
     """Hold the rule for both secret files and their templates; ``environ`` is what the job would inherit."""
     try:
-        stands_in = environment_stands_in(environ) or bool(environ.get(FILE_VARIABLE))
+        stands_in = environment_stands_in(environ)
+        other = environ.get(FILE_VARIABLE)
+        if other:
+            environment_of(manifest, environ, cwd=cwd, with_identity=True)
     except ManifestError as error:
-        return [Finding(RULE, Severity.ERROR, str(error.problems[0]), file=error.source)]
+        source = error.source
+        return [Finding(RULE, Severity.ERROR, str(one), "", source, one.line) for one in error.problems]
+    identity = {"JOB_NAME": manifest.name, "JOB_VERSION": manifest.version}
+    layers = (manifest.runtime_env, environ) if stands_in else (environ, manifest.runtime_env)
+    seen = {**identity, **layers[0], **layers[1]}
+    may_be_missing = stands_in or bool(other)
     return [
         *_check(manifest, BUILD, {**environ, **manifest.build_env}),
-        *_check(
-            manifest, RUNTIME, {**environ, **manifest.runtime_env}, RESERVED_NAMES, may_be_missing=stands_in
-        ),
+        *_check(manifest, RUNTIME, seen, RESERVED_NAMES, may_be_missing=may_be_missing),
     ]
 
 
@@ -42,7 +48,7 @@ def mask_of(manifest: Manifest, environ: Mapping[str, str], cwd: Path) -> Mask:
     """Replaces the values of both secret files, as far as they can be read."""
     values: list[str] = []
     with suppress(ManifestError):
-        runtime = environment_of(manifest, environ, cwd=cwd)
+        runtime = environment_of(manifest, environ, cwd=cwd, with_identity=True)
         everything = {**environ, **runtime.variables}
         values += [everything[name] for name in runtime.secret if name in everything]
     if manifest.secret_build_env_file:

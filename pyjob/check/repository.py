@@ -40,7 +40,10 @@ def check_repository(manifest: Manifest, cwd: Path) -> list[Finding] | None:
             return None
         return [*_secrets(manifest, tree, cwd), *_directory(manifest, tree), *_files(manifest, tree, cwd)]
     except GitError as error:
-        return [Finding("files-in-git", Severity.ADVICE, f"not looked at: {error}", error.remedy)]
+        text = f"not looked at: {error}"
+        if manifest.secret_build_env_file or manifest.secret_runtime_env_file:
+            return [Finding("secrets-in-git", Severity.WARNING, text, error.remedy)]
+        return [Finding("files-in-git", Severity.ADVICE, text, error.remedy)]
 
 
 def _secrets(manifest: Manifest, tree: WorkTree, cwd: Path) -> Iterator[Finding]:

@@ -17,11 +17,14 @@ from typing import NoReturn
 
 from pyjob.check.finding import Finding, Severity, quoted
 from pyjob.errors import ManifestError, Problem, one_line
+from pyjob.job.job import secret_files
 from pyjob.manifest import Manifest
 from pyjob.manifest.file import read_bytes
+from pyjob.manifest.layers import repository_of
 
 RULE = "requirements"
-_LARGEST = 1024 * 1024
+_LARGEST = 256 * 1024
+_MOST_FILES = 50
 _LONGEST = 2000  # characters of one requirement; regular expressions read it
 _LONGEST_LINE = 20_000  # with its options, such as many hashes
 _MOST_LINES = 2000
@@ -93,7 +96,7 @@ def check_requirements(manifest: Manifest, cwd: Path | None = None) -> list[Find
     if not path:
         return []
     file, shown = os.path.normpath(manifest.folder / path), os.path.normpath(path)
-    reader = _Reader(manifest.folder)
+    reader = _Reader(manifest)
     reader.read(Path(file))
     findings = reader.findings[:_MOST]
     if len(reader.findings) > _MOST:
@@ -113,17 +116,19 @@ def check_requirements(manifest: Manifest, cwd: Path | None = None) -> list[Find
 class _Reader:
     """Reads a file and those that it includes, each once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, manifest: Manifest) -> None:
         self.findings: list[Finding] = []
         self.requirements: list[Requirement] = []
-        self._folder = folder
+        self._folder = manifest.folder
+        self._root = repository_of(manifest.folder, {"git": {"directory": manifest.git.directory}})
+        self._secret = secret_files(manifest)
         self._options = _options()
         self._lines = 0
 
     def read(self, file: Path) -> None:
         """Read ``file`` and what it includes."""
         sources, seen = [_Source(file)], set[tuple[Path, bool]]()
-        while sources:
+        while sources and len(seen) < _MOST_FILES:
             source = sources.pop()
             if (source.file, source.constrains) not in seen:
                 seen.add((source.file, source.constrains))
@@ -132,6 +137,7 @@ class _Reader:
     def _read(self, source: _Source) -> list[_Source]:
         shown = os.path.relpath(source.file, self._folder)
         try:
+            self._refuse_strange(source.file, shown)
             text = _text_of(source.file, shown)
         except ManifestError as error:
             self._refuse(error.problems[0], shown, source.asked_at)
@@ -148,12 +154,23 @@ class _Reader:
                     requirement = _requirement(one)
                     self.requirements += [requirement] if requirement and not source.constrains else []
             except LineError as error:
-                self._wrong(str(error), shown, number)
+                # What is no requirements file by its name may hold anything, which is not repeated.
+                is_usual = source.file.suffix in (".txt", ".in")
+                self._wrong(str(error) if is_usual else str(error).partition(", found ")[0], shown, number)
                 continue
             for name, constrains in _included(options):
                 target = Path(os.path.normpath(source.file.parent / name))
                 included.append(_Source(target, (shown, number), source.constrains or constrains))
         return included
+
+    def _refuse_strange(self, file: Path, shown: str) -> None:
+        """Raise `ManifestError` for a file that is no business of the job's requirements."""
+        real = Path(os.path.realpath(file))
+        if real in self._secret:
+            raise ManifestError(shown, [Problem("", "a requirements file", "a secret file of the manifest")])
+        if not real.is_relative_to(os.path.realpath(self._root)):
+            expected = f"a file of the repository, which is {self._root} by git, or else by git.directory"
+            raise ManifestError(shown, [Problem("", expected, "one outside of it")])
 
     def _split(self, line: str) -> tuple[str, Values]:
         """What is asked for, and the options behind it. Raises `LineError`."""

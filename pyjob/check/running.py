@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 from pyjob.check.finding import Finding, Severity
 
@@ -51,6 +52,8 @@ class _Run:
     def __init__(self, path: Path | None, manifest_file: Path | None, folder: Path, timeout: float) -> None:
         self._folder = folder
         self._timeout = timeout
+        # Begins every line of ours: the job may write to any descriptor.
+        self._mark = token_hex(8)
         self._events, sending = os.pipe()
         arguments = {
             "path": None if path is None else str(path),
@@ -58,9 +61,10 @@ class _Run:
             "timeout": timeout,
             "events": sending,
             "sys_path": sys.path,
+            "mark": self._mark,
         }
-        # In a group of its own, so that it ends together with all that it has started; -P, so that no file of
-        # the current folder is taken for a library.
+        # In a group of its own, so that it ends together with what it has started and not set free; -P, so
+        # that no file of the current folder is taken for a library.
         self._process = subprocess.Popen(  # noqa: S603  this interpreter, without a shell
             [sys.executable, "-P", "-u", "-c", _CHILD, json.dumps(arguments)],
             stdin=subprocess.DEVNULL,
@@ -84,10 +88,10 @@ class _Run:
         findings, dump = list[Finding](), list[str]()
         stage, file = LOADING, ""
         for line in self._lines():
-            if not line.startswith("{"):
+            if not line.startswith(self._mark):
                 dump.append(line)
                 continue
-            event = json.loads(line)
+            event = json.loads(line.removeprefix(self._mark))
             if "begin" in event:
                 stage, file = event["begin"], event["file"]
                 tell(stage)

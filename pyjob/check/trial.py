@@ -29,11 +29,13 @@ _TRACED = re.compile(r'^ +File "(.+?)", line (\d+)', re.MULTILINE)
 _COUNT = re.compile(rf"^{ERRORS}_total ([\d.e+]+)$", re.MULTILINE)
 
 
-def run_in_this_process(path: str | None, manifest_file: str | None, timeout: float, events: int) -> None:
-    """Run the job: say on the descriptor ``events`` what is done next, and what is found."""
+def run_in_this_process(
+    path: str | None, manifest_file: str | None, timeout: float, events: int, mark: str
+) -> None:
+    """Run the job: say on the descriptor ``events`` what is done next, and what is found, behind ``mark``."""
     stream = os.fdopen(events, "w", encoding="utf-8", buffering=1)
     faulthandler.enable(stream)
-    trial = _Trial(stream, timeout)
+    trial = _Trial(stream, timeout, mark)
     # Not in the main thread: `pyjob run` does not call jobs there either, and signals are none of theirs.
     thread = threading.Thread(
         target=trial.run,
@@ -47,9 +49,10 @@ def run_in_this_process(path: str | None, manifest_file: str | None, timeout: fl
 class _Trial(logging.Handler):
     """One run of a job, in its process; hears what pyjob logs of it, secrets masked."""
 
-    def __init__(self, stream: IO[str], timeout: float) -> None:
+    def __init__(self, stream: IO[str], timeout: float, mark: str) -> None:
         super().__init__(logging.WARNING)
         self._stream = stream
+        self._mark = mark
         self._timeout = timeout
         self._mask = Mask()
         self._entry = ""
@@ -125,4 +128,4 @@ class _Trial(logging.Handler):
         self._send({"finding": found})
 
     def _send(self, event: Mapping[str, object]) -> None:
-        self._stream.write(f"{json.dumps(event)}\n")
+        self._stream.write(f"{self._mark}{json.dumps(event)}\n")

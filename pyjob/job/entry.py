@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import enum
 import inspect
+from functools import partialmethod
 from types import ModuleType
 from typing import TypeGuard
 
@@ -93,7 +94,7 @@ def _is_class(value: object) -> TypeGuard[type]:
 def _has(cls: type, method: str) -> bool:
     # By its own and its bases' namespaces: a metaclass may answer to any name.
     found = [vars(base)[method] for base in cls.__mro__ if method in vars(base)]
-    return bool(found) and (callable(found[0]) or isinstance(found[0], classmethod))
+    return bool(found) and (callable(found[0]) or isinstance(found[0], (classmethod, partialmethod)))
 
 
 def _only(candidates: list[type], what: str, file: str) -> type:

@@ -78,7 +78,7 @@ def _judge_class(draft: Draft, reach: Reach) -> list[Finding]:
         *_patiently(lambda: judge_methods(draft, routes.handlers)),
         *_patiently(lambda: judge_samples(draft, routes)),
         *_patiently(lambda: judge_files(draft, claims)),
-        *_patiently(lambda: judge_home_page(draft, routes, claims)),
+        *_patiently(lambda: judge_home_page(draft, claims, is_whole=routes.is_whole)),
         *_patiently(lambda: judge_metrics(draft)),
         *_patiently(lambda: judge_state(draft, routes.handlers)),
     ]

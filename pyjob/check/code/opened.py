@@ -11,12 +11,11 @@ from pathlib import Path
 
 from pyjob.check.code.job.draft import Draft
 from pyjob.check.code.note import WARNING, note
-from pyjob.check.code.paths import PathReader, inside, is_write, name_of
+from pyjob.check.code.paths import PathReader, file_of, inside, is_write, name_of
 from pyjob.check.code.reading.project import Definition, Module, Project
 from pyjob.check.code.reading.reach import Reach
 from pyjob.check.code.reading.scope import Function
 from pyjob.check.finding import Finding
-from pyjob.job.job import secret_files
 from pyjob.manifest import Manifest
 
 # Code with a call of such a name anywhere may make the file, look whether it is there, or go elsewhere.
@@ -42,7 +41,10 @@ def judge_opened(
     init = draft.blueprint.find("__init__") if draft and not draft.blueprint.is_opaque else None
     if isinstance(init, Definition) and isinstance(init.node, Function):
         bodies.append((init.module, init.node.body))
-    secret = secret_files(manifest)
+    secret = {
+        manifest.folder / manifest.secret_build_env_file,
+        manifest.folder / manifest.secret_runtime_env_file,
+    }
     for module, body in bodies:
         reader = PathReader(module)
         for call in _certain_calls(body):
@@ -64,7 +66,7 @@ def _opened_by(call: ast.Call, reader: PathReader) -> str | None:
     """The path of a file that a call opens for reading."""
     name, owner = name_of(call), getattr(call.func, "value", None)
     if name == "open" and owner is None:
-        return reader.read(call.args[0]) if call.args and not is_write(call) else None
+        return None if is_write(call) else reader.read(file_of(call))
     if name in ("open", "read_text", "read_bytes") and owner is not None and reader.is_built(owner):
         return reader.read(owner)
     return None

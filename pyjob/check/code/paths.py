@@ -22,6 +22,7 @@ class PathReader:
 
     def __init__(self, module: Module) -> None:
         self._module = module
+        self._known: dict[ast.expr, str | None] = {}
         nodes = module.source.nodes
         stored = [n.id for n in nodes if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)]
         stored += [n.arg for n in nodes if isinstance(n, ast.arg)]
@@ -32,8 +33,10 @@ class PathReader:
         """The path that an expression gives; None where it, or a part of it, is computed."""
         if node is None or steps > MOST_STEPS:
             return None
-        text = self._read(node, steps + 1)
-        return None if text is None or len(text) > LONGEST or "\0" in text else text
+        if node not in self._known:  # each once: names may stand for names many times over
+            text = self._read(node, steps + 1)
+            self._known[node] = None if text is None or len(text) > LONGEST or "\0" in text else text
+        return self._known[node]
 
     def is_built(self, node: ast.AST) -> bool:
         """Whether an expression puts a path together, and is not just a name or a text."""
@@ -74,7 +77,7 @@ class PathReader:
         given = self._all(call.args if owner is None or is_of_module else [owner, *call.args], steps)
         if not given:
             return None
-        if (name == "join" and is_of_module) or name == "joinpath" or name in PATHS:
+        if (name == "join" and is_of_module) or (name == "joinpath" and not is_of_module) or name in PATHS:
             return os.path.join(*given)  # noqa: PTH118  it is what the code does
         if name == "dirname":
             return os.path.dirname(given[0])  # noqa: PTH120
@@ -90,6 +93,12 @@ class PathReader:
 def name_of(call: ast.Call) -> str:
     """The last part of what is called."""
     return _last_name(call.func)
+
+
+def file_of(call: ast.Call) -> ast.expr | None:
+    """What a call that opens a file is given as its path."""
+    named = (one.value for one in call.keywords if one.arg == "file")
+    return call.args[0] if call.args else next(named, None)
 
 
 def is_write(call: ast.Call) -> bool:

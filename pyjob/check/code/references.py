@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pyjob.check.code.job.draft import Draft
 from pyjob.check.code.note import WARNING, note
-from pyjob.check.code.paths import LONGEST, PathReader, inside, is_write, name_of
+from pyjob.check.code.paths import LONGEST, PathReader, file_of, inside, is_write, name_of
 from pyjob.check.code.reading.literal import constant
 from pyjob.check.code.reading.project import Module, Project
 from pyjob.check.code.reading.reach import Reach
@@ -86,7 +86,7 @@ def _named_in_calls(project: Project, reach: Reach) -> Iterator[Reference]:
                 text = reader.read(node)  # type: ignore[arg-type]
                 parts |= {id(part) for part in ast.walk(node)} if text else set()
             path = _existing(project.folder, text)
-            if path is not None:
+            if path is not None and path not in reach.modules:
                 yield Reference(path, module.source.name, getattr(node, "lineno", 1))
 
 
@@ -131,7 +131,7 @@ def _calls(module: Module) -> Iterator[ast.Call]:
 
 def _file_read_by(call: ast.Call, reader: PathReader) -> str | None:
     """The path that a call is given to read, if it is written out."""
-    name, first = name_of(call), call.args[0] if call.args else None
+    name, first = name_of(call), file_of(call)
     is_open = name == "open" and isinstance(call.func, ast.Name) and not is_write(call)
     return reader.read(first) if is_open or READERS.match(name) else None
 

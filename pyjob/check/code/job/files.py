@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 
 from pyjob.check.code.job.draft import Draft
-from pyjob.check.code.job.endpoints import Routes
 from pyjob.check.code.note import ADVICE, ERROR, WARNING, note
 from pyjob.check.code.reading.literal import Item, NotLiteral, items_of, literal
 from pyjob.check.code.reading.method import Method
@@ -42,12 +41,15 @@ def judge_files(draft: Draft, claims: Claims) -> Iterator[Finding]:
         yield note(RULE, ERROR, method.module, given, message, 'such as {"/page": "page.html"}')
 
 
-def judge_home_page(draft: Draft, routes: Routes, claims: Claims) -> Iterator[Finding]:
-    """A home page in the web view of a job that has none; ``claims`` knows what else may be there."""
+def judge_home_page(draft: Draft, claims: Claims, *, is_whole: bool) -> Iterator[Finding]:
+    """A home page in the web view of a job that has none.
+
+    ``claims`` has the job's endpoints, all of them if ``is_whole``.
+    """
     manifest = draft.manifest
     home = re.split(r"[?#]", manifest.jobtype_extra.home_page)[0].removeprefix("/api/v1")
     static = draft.given(METHOD)
-    is_known = routes.is_whole and (
+    is_known = is_whole and (
         static is MISSING or (isinstance(static, ast.Dict) and items_of(static).is_whole)
     )
     if not f"{home}/".startswith("/webview/") or not is_known or not draft.lacks("webview_app"):

@@ -32,7 +32,9 @@ class Items:
 def literal(node: ast.expr) -> object:
     """The value of an expression. Raises `NotLiteral` where it, or a part of it, is computed."""
     try:
-        return ast.literal_eval(node)
+        value: object = ast.literal_eval(node)
+        repr(value)  # what Python does not print cannot be told either: integers of thousands of digits
+        return value
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise NotLiteral from error
 

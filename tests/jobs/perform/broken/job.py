@@ -8,5 +8,5 @@ class Job:
         """
         return x * y
 
-    def docs_input_example(self) -> dict[str, float]:
-        return {"x": 20, "y": 5}
+    def metrics(self) -> list[dict[str, object]]:
+        return [{"name": "model_accuracy", "value": 0.93}]
