@@ -116,7 +116,6 @@ def test_a_sample_that_contradicts_an_annotation_is_an_error(
         ("return [1]", "expected a dict, found list"),
         ("return [compute()]", "expected a dict, found list"),
         ("return 'x'", "expected a dict, found str"),
-        (f"return {{'x': 1, 'y': '{'b' * 1_000_001}'}}", "at most 1000000 are shown"),
     ],
 )
 def test_a_sample_is_judged_as_far_as_it_is_written_out(check_body: Check, sample: str, message: str) -> None:

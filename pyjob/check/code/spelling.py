@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pyjob.check.code.job.draft import Draft, is_no_function
 from pyjob.check.code.job.endpoints import Routes
 from pyjob.check.code.note import ADVICE, ERROR, WARNING, note
-from pyjob.check.code.reading.method import Method
+from pyjob.check.code.reading.method import Method, read_method
 from pyjob.check.code.reading.project import MISSING, Definition
 from pyjob.check.code.reading.reach import Reach
 from pyjob.check.code.reading.scope import Function
@@ -74,13 +74,13 @@ def _idle_methods(draft: Draft, routes: Routes, reach: Reach) -> dict[str, Metho
         for node in module.source.nodes
         if isinstance(node, (ast.Attribute, ast.Constant))
     }
+    named |= {*OPTIONAL_METHODS, "perform"}
     handlers = {method.node for method in routes.handlers}
-    idle = {}
+    idle: dict[str, Method | None] = {}
     for part in draft.blueprint.own:
         for name, bound in part.scope.bound.items():
-            method = draft.method(name) if isinstance(bound, Function) else None
-            if method is None or method.node in handlers or name in (*OPTIONAL_METHODS, *named):
-                continue
-            if not name.startswith("_") and not getattr(method.node, "decorator_list", ()):
-                idle[name] = method
-    return idle
+            is_plain = isinstance(bound, Function) and not bound.decorator_list and bound not in handlers
+            if name not in idle and name not in named and not name.startswith("_"):
+                found = Definition(bound, part.module) if is_plain else None  # type: ignore[arg-type]
+                idle[name] = read_method(name, found, draft.project) if found else None
+    return {name: method for name, method in idle.items() if method is not None}
