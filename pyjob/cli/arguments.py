@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 
 from pyjob.dispatcher import checked_prefix
 from pyjob.manifest.fields import LONGEST_WAIT
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def add_job(parser: argparse.ArgumentParser, options: argparse._ActionsContainer) -> None:
+    """Which job is meant: PATH of ``parser``, and --manifest among ``options``."""
+    parser.add_argument(
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="the job's folder, its job.yaml or a Python file (default: this folder)",
+    )
+    options.add_argument("--manifest", type=Path, metavar="FILE", help="use this manifest")
 
 
 def prefix(text: str) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from pyjob.check.check import check_job
 from pyjob.check.running import run_job
+from pyjob.cli import arguments
 from pyjob.errors import one_line
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-_MOST_SECONDS = 1_000_000
 EXAMPLES = """examples:
   pyjob check                           the job of this folder
   pyjob check examples/supersmart       that of another folder
@@ -35,14 +35,7 @@ def add_to(commands: Commands) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=Path,
-        metavar="PATH",
-        help="the job's folder, its job.yaml or a Python file (default: this folder)",
-    )
-    parser.add_argument("--manifest", type=Path, metavar="FILE", help="use this manifest")
+    arguments.add_job(parser, parser)
     parser.add_argument(
         "--run",
         dest="runs",
@@ -51,7 +44,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=arguments.some_seconds,
         default=60.0,
         metavar="SECONDS",
         help="with --run: how long loading and each sample may take (default: %(default)g)",
@@ -80,13 +73,3 @@ def _run(options: argparse.Namespace) -> int:
 def _tell(stage: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"pyjob: {one_line(stage)} ...\n")
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= _MOST_SECONDS:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, found {text!r}")
-    return number

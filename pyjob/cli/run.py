@@ -43,13 +43,6 @@ def add_to(commands: Commands) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "path",
-        nargs="?",
-        type=Path,
-        metavar="PATH",
-        help="the job's folder, its job.yaml or a Python file (default: this folder)",
-    )
     _add_job(parser)
     _add_server(parser)
     parser.set_defaults(run=_run)
@@ -57,7 +50,7 @@ def add_to(commands: Commands) -> None:
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
     job = parser.add_argument_group("the job")
-    job.add_argument("--manifest", type=Path, metavar="FILE", help="use this manifest")
+    arguments.add_job(parser, job)
     job.add_argument(
         "--set",
         action="append",
