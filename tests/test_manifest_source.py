@@ -252,7 +252,7 @@ def test_a_file_that_the_system_refuses_to_read_is_an_error(
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "job.yaml").write_text(named("x"))
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert fault(tmp_path) == "job.yaml: expected a file that can be read, found no permission"
     monkeypatch.setattr(Path, "lstat", refuse)
     assert fault(tmp_path) == "job.yaml: expected a file that can be read, found no permission"

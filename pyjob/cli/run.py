@@ -7,12 +7,13 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyjob.application import Application
 from pyjob.cli import arguments
+from pyjob.environment import Environment
 from pyjob.errors import ManifestError, Problem, PyjobError
 from pyjob.lanes.lanes import DEFAULT_THREADS
 from pyjob.logs import LEVELS
@@ -162,7 +163,7 @@ def _reload(options: argparse.Namespace) -> int:
     from pyjob.cli import reload
 
     if not reload.is_inner():
-        port = _port_of(_variables(options), options)
+        port = _port_of(_environment(options), options)
         reload.run_outer(None if options.unix_socket else (options.host, port))
         return 0
     source = _source(options)
@@ -204,7 +205,7 @@ def _application(options: argparse.Namespace) -> Application:
 
 def _serve(options: argparse.Namespace, application: Application, bound: Sequence[socket.socket] = ()) -> int:
     # One that listens already is at the port that was right when it began.
-    port = 0 if bound else _port_of(application.environment.variables, options)
+    port = 0 if bound else _port_of(application.environment, options)
     status = serve_application(
         application,
         host=options.host,
@@ -224,25 +225,24 @@ def _serve(options: argparse.Namespace, application: Application, bound: Sequenc
     return status
 
 
-def _variables(options: argparse.Namespace) -> Mapping[str, str]:
-    """The job's variables, as far as they can be told before it is certain that it has any."""
+def _environment(options: argparse.Namespace) -> Environment:
+    """What is set for the job, as far as it can be told before it is certain that it can be read."""
     try:
-        _, environment = _source(options).configuration()
+        return _source(options).configuration()[1]
     except PyjobError:
-        return {}
-    return environment.variables
+        return Environment()
 
 
-def _port_of(variables: Mapping[str, str], options: argparse.Namespace) -> int:
+def _port_of(environment: Environment, options: argparse.Namespace) -> int:
     if options.port is not None:
         return int(options.port)
     # The job's variables are not in the environment before it loads, but win over it.
-    text = variables.get("PORT") or os.environ.get("PORT")
+    text = environment.variables.get("PORT") or os.environ.get("PORT")
     if not text:
         return DEFAULT_PORT
     try:
         return arguments.port(text)
     except argparse.ArgumentTypeError as error:
-        # It may stand in the secret file, so it is not repeated.
-        problem = Problem("PORT", "a number from 0 to 65535", "something else")
+        found = "a secret" if "PORT" in environment.secret else repr(text)
+        problem = Problem("PORT", "a number from 0 to 65535", found)
         raise ManifestError("environment", [problem]) from error
