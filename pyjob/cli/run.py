@@ -242,7 +242,7 @@ def _port_of(environment: Environment, options: argparse.Namespace) -> int:
         return DEFAULT_PORT
     try:
         return arguments.port(text)
-    except argparse.ArgumentTypeError as error:
+    except argparse.ArgumentTypeError:
         found = "a secret" if "PORT" in environment.secret else repr(text)
         problem = Problem("PORT", "a number from 0 to 65535", found)
-        raise ManifestError("environment", [problem]) from error
+        raise ManifestError("environment", [problem]) from None
