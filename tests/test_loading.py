@@ -428,7 +428,7 @@ def test_live_tells_the_cause_and_the_place_in_the_jobs_own_file(
         ("raise KeyboardInterrupt\n", ["cause=KeyboardInterrupt", "job.py:1"]),
         ("def f(): f()\nf()\n", ["cause=RecursionError", "job.py:1"]),
         ("class E(Exception):\n  def __str__(self): raise E\nraise E\n", ["cause=E", "job.py:3"]),
-        ("\x00", ["cause=SyntaxError"]),
+        ("\x00", ["null bytes"]),  # a ValueError before Python 3.11.4
         ("raise SyntaxError('odd', (1, 2, 3, 'text'))\n", ["odd", "cause=SyntaxError", "job.py:1"]),
         ("1/0", ["division by zero, cause=ZeroDivisionError, traceback=job.py:1"]),
     ],
