@@ -87,8 +87,9 @@ class Dispatcher:
         templates = sorted(routes.templates.items(), key=lambda item: -len(NAME_IN_BRACES.sub("", item[0])))
         self._templates = [(_pattern(path), _with_head(methods)) for path, methods in templates]
         known = (path for path in (*routes.exact, *routes.templates) if path != "/")
+        self._mask = mask or Mask()
         # Who does not know of a path with a secret in it shall not be told.
-        self._known = [path for path in known if mask is None or mask(path) == path]
+        self._known = [path for path in known if self._mask(path) == path]
         # As PATH_INFO has them, where that is the text itself: any other is decoded first.
         self._quick = {path: methods for path, methods in self._exact.items() if path.isascii()}
         self._prefix = prefix
@@ -186,7 +187,7 @@ class Dispatcher:
     def _not_found(self, path: str) -> Response:
         near = difflib.get_close_matches(path[:LONGEST_COMPARED], self._known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        return error_response(404, f"there is nothing at {path[:LONGEST_COMPARED]}{hint}")
+        return error_response(404, f"there is nothing at {self._mask(path)[:LONGEST_COMPARED]}{hint}")
 
 
 def checked_prefix(prefix: str) -> str:

@@ -342,6 +342,7 @@ def test_an_endpoint_with_a_secret_in_its_path_is_served_and_never_told_of(make_
         server.wait_until("/ready", 200)
         assert ask(server, "POST", "/hooks/whsec0123456789abcdef", b"{}")[2] == "done"
         told = str(ask(server, "POST", "/hooks/whsec012345", b"{}")) + str(ask(server, "GET", "/metrics"))
+        told += str(ask(server, "GET", "/nowhere/whsec0123456789abcdef"))
         assert "whsec0123456789" not in told
         assert "/hooks/***" in told
     assert "whsec0123456789" not in server.output
