@@ -10,6 +10,7 @@ from pyjob.dispatcher import checked_prefix
 from pyjob.manifest.fields import LONGEST_WAIT
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 def add_job(parser: argparse.ArgumentParser, options: argparse._ActionsContainer) -> None:
@@ -38,6 +39,21 @@ def port(text: str) -> int:
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, found {text!r}")
     return number
+
+
+def address(text: str) -> str:
+    """``HOST:PORT``, an IPv6 address in brackets."""
+    host, _, number = text.rpartition(":")
+    if not _HOST.fullmatch(host) or not number or port(number) == 0:
+        raise argparse.ArgumentTypeError(f"expected HOST:PORT, found {text!r}")
+    return text
+
+
+def some_text(text: str) -> str:
+    """Text that is not blank."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected some text")
+    return text
 
 
 def seconds(text: str) -> float:

@@ -1,0 +1,1 @@
+"""What others read of a job's metrics, made from one list of expressions: a dashboard, alert rules."""
