@@ -6,10 +6,13 @@ of prometheus_client cost several times as much a call.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
@@ -21,6 +24,9 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+
+from pyjob.metrics.history import Bin, History, in_unix_time
 
 BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5),
@@ -33,17 +39,51 @@ BUCKET_NAMES = (*map(str, BUCKETS), "+Inf")
 Reason = Literal["queue_full", "connections", "threads", "queue_timeout", "draining"]
 REASONS: tuple[Reason, ...] = ("queue_full", "connections", "threads", "queue_timeout", "draining")
 
+MOST_ERRORS = 20
+LONGEST_KIND = 100
+TRACE_ID = "trace_id"
+# Which ids can be exemplars: OpenMetrics allows 128 characters for names and values of their labels together,
+# and not every reader finds the end of others.
+EXEMPLARY = re.compile(r"[0-9A-Za-z_.:/@+~-]{1,120}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorNote:
+    """A call that was answered with an error of the job, at ``time`` (Unix time).
+
+    ``kind`` is the name of the exception's type: its message may repeat what the caller sent.
+    """
+
+    time: float
+    endpoint: str
+    status: int
+    kind: str
+    tracing_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Since the start: ``calls`` that have ended, ``errors`` among them, those ``refused``, ``abandoned``."""
+
+    calls: int
+    errors: int
+    refused: int
+    abandoned: int
+
 
 class EndpointMetrics:
     """The numbers of one endpoint."""
 
-    __slots__ = ("_calls", "buckets", "done", "errors", "seconds", "started")
+    __slots__ = ("_calls", "_path", "buckets", "done", "errors", "exemplars", "seconds", "started")
 
-    def __init__(self, calls: CallMetrics) -> None:
+    def __init__(self, calls: CallMetrics, path: str) -> None:
         self._calls = calls
+        self._path = path
         self.started = self.done = self.errors = 0
         self.seconds = 0.0
         self.buckets = [0] * len(BUCKET_NAMES)
+        # Of each bucket the latest call with an id: seconds, id and Unix time.
+        self.exemplars: list[tuple[float, str, float] | None] = [None] * len(BUCKET_NAMES)
 
     def start(self, *, waits: bool) -> None:
         """A valid call has been let in; ``waits`` where it stands in the line first."""
@@ -72,40 +112,90 @@ class EndpointMetrics:
 
     def refuse(self, reason: Reason) -> None:
         """A valid call is answered without being run."""
-        with self._calls.lock:
-            self._calls.refused[reason] += 1
+        calls = self._calls
+        now = calls.clock()
+        with calls.lock:
+            calls.refused[reason] += 1
+            history = calls.history
+            if now >= history.end:
+                history.turn(now)
+            history.refused += 1
 
     def abandon(self) -> None:
         """The caller has left before the answer."""
         with self._calls.lock:
             self._calls.abandoned += 1
 
-    def finish(self, seconds: float, *, failed: bool) -> None:
-        """It has ended after ``seconds``; ``failed`` where the job raised or its result cannot be sent."""
-        with self._calls.lock:
+    def finish(self, seconds: float, *, failed: bool, tracing_id: str = "") -> None:
+        """It has ended after ``seconds``; ``failed`` where the job raised or its result cannot be sent.
+
+        With a ``tracing_id`` it becomes the exemplar of its bucket.
+        """
+        calls = self._calls
+        now = calls.clock()
+        bucket = bisect_left(BUCKETS, seconds)
+        with calls.lock:
             self.done += 1
             self.seconds += seconds
-            self.buckets[bisect_left(BUCKETS, seconds)] += 1
+            self.buckets[bucket] += 1
             self.errors += failed
+            if tracing_id:
+                self.exemplars[bucket] = (seconds, tracing_id, time.time())
+            history = calls.history
+            if now >= history.end:
+                history.turn(now)
+            history.durations[bucket] += 1
+            history.errors += failed
+
+    def note_error(self, status: int, kind: str, tracing_id: str) -> None:
+        """A call was answered ``status`` after an exception of type ``kind``: keep it among the latest."""
+        note = ErrorNote(time.time(), self._path, status, kind[:LONGEST_KIND], tracing_id)
+        with self._calls.lock:
+            self._calls.latest.append(note)
 
 
 class CallMetrics(Collector):
     """The calls of one application, by endpoint."""
 
-    def __init__(self, name: str, version: str) -> None:
+    def __init__(self, name: str, version: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self.lock = threading.Lock()
         self.last_call = 0.0
         self.waited = 0.0
         self.waits = [0] * len(BUCKET_NAMES)
         self.refused: dict[Reason, int] = dict.fromkeys(REASONS, 0)
         self.abandoned = 0
+        self.history = History(BUCKETS, clock)
+        self.latest: deque[ErrorNote] = deque(maxlen=MOST_ERRORS)
         self._job = {"name": name, "version": version}
         self._endpoints: dict[str, EndpointMetrics] = {}
 
     def endpoint(self, path: str) -> EndpointMetrics:
         """The numbers of the endpoint at the short ``path``, there from now on."""
         with self.lock:
-            return self._endpoints.setdefault(path, EndpointMetrics(self))
+            return self._endpoints.setdefault(path, EndpointMetrics(self, path))
+
+    def bins(self) -> list[Bin]:
+        """The last 15 minutes, oldest first: the bins that have ended, and the current one."""
+        with self.lock:
+            bins, ago = self.history.bins()
+        return in_unix_time(bins, ago)
+
+    def latest_errors(self) -> list[ErrorNote]:
+        """The latest errors, newest first."""
+        with self.lock:
+            return [*reversed(self.latest)]
+
+    def totals(self) -> Totals:
+        """What has happened since the start."""
+        with self.lock:
+            endpoints = self._endpoints.values()
+            return Totals(
+                calls=sum(sum(numbers.buckets) for numbers in endpoints),
+                errors=sum(numbers.errors for numbers in endpoints),
+                refused=sum(self.refused.values()),
+                abandoned=self.abandoned,
+            )
 
     def collect(self) -> Iterator[Metric]:
         """All families, as the numbers stand now."""
@@ -134,7 +224,7 @@ class CallMetrics(Collector):
             for path, numbers in endpoints:
                 by_endpoint.add_metric([path], numbers.started)
                 errors.add_metric([path], numbers.errors)
-                duration.add_metric([path], _cumulated(numbers.buckets), numbers.seconds)
+                duration.add_metric([path], _with_exemplars(numbers), numbers.seconds)
             waits.add_metric([], _cumulated(self.waits), self.waited)
             for reason, count in self.refused.items():
                 refused.add_metric([reason], count)
@@ -147,3 +237,15 @@ class CallMetrics(Collector):
 def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
     """Each bucket's bound, and how many are at most that long."""
     return list(zip(BUCKET_NAMES, map(float, accumulate(counts)), strict=True))
+
+
+def _with_exemplars(numbers: EndpointMetrics) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """Each bucket's bound, how many are at most that long, and the latest call that fell into it."""
+    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+    for (bound, count), call in zip(_cumulated(numbers.buckets), numbers.exemplars, strict=True):
+        if call is None or not EXEMPLARY.match(call[1]):
+            buckets.append((bound, count))
+        else:
+            seconds, tracing_id, at = call
+            buckets.append((bound, count, Exemplar({TRACE_ID: tracing_id}, seconds, at)))
+    return buckets

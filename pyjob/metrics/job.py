@@ -1,139 +1,104 @@
-"""What the job itself reports: gauges, asked at scrape time (SPEC 6)."""
+"""What the job itself reports, asked at scrape time (SPEC 6)."""
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from pyjob.environment.mask import Mask
-from pyjob.errors import message_of, one_line
+from pyjob.errors import one_line
+from pyjob.metrics.report import Report
 
 logger = logging.getLogger(__name__)
 
-NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
-LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 ERRORS = "pyjob_job_metrics_errors"
-DEFAULT_DESCRIPTION = "Metric of the job"
+# How long a scrape waits for the job, in seconds.
+PATIENCE = 2.0
 
 
 class JobMetrics(Collector):
-    """The gauges that the job itself reports; asked at scrape time, and never able to break the page."""
+    """The metrics that the job itself reports; asked at scrape time, and never able to break the page.
+
+    The job is asked in a thread of its own, begun for each question, and by one at a time: however long it
+    takes, it holds this thread alone. A scrape that got no answer shows the last one. What others ask
+    meanwhile waits no longer; when the answer comes after all, it counts.
+    """
 
     def __init__(self, report: Callable[[], Any], taken: frozenset[str], mask: Mask) -> None:
         self._report = report
         self._mask = mask
         self._taken = taken
         self._lock = threading.Lock()
-        # Held by the scrape that asks the job; others meanwhile get what the last one got. However long the
-        # job takes, it holds one thread.
-        self._asking = threading.Lock()
+        self._thread: threading.Thread | None = None
+        # When the job was asked, and when somebody wanted to know: by the monotonic clock.
+        self._asked = self._looked = float("-inf")
         self._latest: list[Metric] = []
         self._errors = 0
-        self._told = ""
+        self._is_wrong = False
 
     def collect(self) -> Iterator[Metric]:
         """What the job reports now, as far as it is right, and the count of faults."""
-        if self._asking.acquire(blocking=False):
-            try:
-                self._latest = self._ask()
-            finally:
-                self._asking.release()
-        yield from self._latest
-        yield CounterMetricFamily(ERRORS, "Faults found in what the job's metrics() gave", self._errors)
-
-    def _ask(self) -> list[Metric]:
-        families: dict[str, Metric] = {}
-        series: set[tuple[str, frozenset[tuple[str, str]]]] = set()
-        problems: list[str] = []
-        for item in self._items(problems):
-            try:
-                self._add(item, families, series)
-            except BaseException as error:  # noqa: BLE001  the author's objects, and a page that must not break
-                problems.append(message_of(error))
-        self._tell(problems)
-        return list(families.values())
-
-    def _items(self, problems: list[str]) -> Iterable[Any]:
-        try:
-            reported = self._report()
-            return () if reported is None else list(reported)
-        except BaseException as error:  # noqa: BLE001
-            problems.append(f"it raised {type(error).__name__}: {message_of(error)}")
-            return ()
-
-    def _add(
-        self,
-        item: Any,
-        families: dict[str, Metric],
-        series: set[tuple[str, frozenset[tuple[str, str]]]],
-    ) -> None:
-        name, value, labels = self._read(item)
-        if value is None:
-            return
-        key = (name, frozenset(labels.items()))
-        if key in series:
-            raise ValueError(f"{name} is reported twice with the same labels")
-        if name not in families:
-            description = item.get("description")
-            text = (
-                DEFAULT_DESCRIPTION
-                if description is None or description == ""
-                else self._mask(_text(description))
-            )
-            families[name] = Metric(name, text, "gauge")
-        families[name].add_sample(name, labels, value)
-        series.add(key)
-
-    def _read(self, item: Any) -> tuple[str, float | None, dict[str, str]]:
-        if not isinstance(item, Mapping):
-            raise ValueError(f"expected a dict with name and value, found {type(item).__name__}")
-        name = item.get("name")
-        if not isinstance(name, str) or not NAME.match(name):
-            raise ValueError(f"{name!r} is not the name of a metric")
-        if name in self._taken:
-            raise ValueError(f"{name} is the name of a metric of pyjob itself")
-        if item.get("value") is None:
-            return name, None, {}
-        labels = _labels(name, item.get("labels"))
-        if any(self._mask(text) != text for text in (name, *labels)):
-            raise ValueError("the name of a metric or label holds a secret")
-        masked = {label: self._mask(text) for label, text in labels.items()}
-        return name, _number(name, item["value"]), masked
-
-    def _tell(self, problems: list[str]) -> None:
-        text = one_line(self._mask("; ".join(problems[:10])))
+        self._ask()
         with self._lock:
-            self._errors += len(problems)
-            is_news = text not in ("", self._told)  # the same fault is not told again at every scrape
-            self._told = text
+            families, errors = self._latest, self._errors
+        yield from families
+        yield CounterMetricFamily(ERRORS, "Faults found in what the job's metrics() gave", errors)
+
+    def samples(self, max_age: float) -> list[Sample]:
+        """The job's own samples; asked anew only if it was ``max_age`` seconds ago or longer."""
+        with self._lock:
+            is_old = time.monotonic() - self._looked >= max_age
+        if is_old:
+            self._ask()
+        with self._lock:
+            families = self._latest
+        return [sample for family in families for sample in family.samples]
+
+    def _ask(self) -> None:
+        try:
+            if self._is_answered():
+                return
+            problem = f"no answer within {PATIENCE:g} s; what it gave before is shown until it comes"
+        except RuntimeError as error:  # there is no thread to be had
+            problem = f"it cannot be asked: {error}"
+        self._tell(1, [problem])
+
+    def _is_answered(self) -> bool:
+        """Ask the job and wait for its answer, at most `PATIENCE`; not while it owes an earlier one.
+
+        False where it owes one for longer. Raises RuntimeError where no thread can be begun.
+        """
+        with self._lock:
+            now = self._looked = time.monotonic()
+            # Not a flag: a child that was forked in between has that, but not the thread.
+            if self._thread is not None and self._thread.is_alive():
+                return now - self._asked < PATIENCE
+            # In the scrape's context, so that what the job logs belongs to the scrape.
+            run = copy_context().run
+            thread = threading.Thread(target=run, args=(self._answer,), name="pyjob-metrics", daemon=True)
+            thread.start()
+            self._thread, self._asked = thread, now
+        thread.join(PATIENCE)
+        return not thread.is_alive()
+
+    def _answer(self) -> None:
+        report = Report(self._report, self._taken, self._mask)
+        with self._lock:
+            self._latest = report.families
+        self._tell(report.faults, report.told)
+
+    def _tell(self, faults: int, told: list[str]) -> None:
+        with self._lock:
+            self._errors += faults
+            is_news = faults > 0 and not self._is_wrong  # told again only after it was right in between
+            self._is_wrong = faults > 0
         if is_news:
-            logger.warning("metrics() of the job: %s", text)
-
-
-def _text(value: Any) -> str:
-    """``value`` as text that UTF-8 can carry."""
-    return str(value).encode("utf-8", "replace").decode()
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} has a value of type {type(value).__name__} that is no number") from None
-
-
-def _labels(name: str, labels: Any) -> dict[str, str]:
-    if labels is None:
-        return {}
-    if not isinstance(labels, Mapping):
-        raise ValueError(f"{name} has labels of type {type(labels).__name__}, expected a dict")
-    for label in labels:
-        if not isinstance(label, str) or not LABEL.match(label):
-            raise ValueError(f"{name} has a label {label!r}, which is not a label's name")
-    return {label: _text(value) for label, value in labels.items()}
+            logger.warning("metrics() of the job: %s", one_line("; ".join(told)))

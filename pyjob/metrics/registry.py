@@ -25,8 +25,10 @@ def new_registry(*collectors: Collector) -> CollectorRegistry:
     return registry
 
 
-def add_job_metrics(registry: CollectorRegistry, report: Callable[[], Any], mask: Mask) -> None:
-    """Let ``report`` (the job's `metrics` method) add gauges under names that are not taken."""
+def add_job_metrics(registry: CollectorRegistry, report: Callable[[], Any], mask: Mask) -> JobMetrics:
+    """Let ``report`` (the job's `metrics` method) add metrics under names that are not taken."""
     families = [ERRORS, *(metric.name for metric in registry.collect())]
     taken = frozenset(name + suffix for name in families for suffix in SUFFIXES)
-    registry.register(JobMetrics(report, taken, mask))
+    metrics = JobMetrics(report, taken, mask)
+    registry.register(metrics)
+    return metrics
