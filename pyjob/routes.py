@@ -13,6 +13,7 @@ from pyjob.apps.metrics import MetricsRoom
 from pyjob.apps.openapi import OpenApiRoom
 from pyjob.apps.probes import ProbesRoom
 from pyjob.apps.static import FileRoom, FolderRoom
+from pyjob.apps.status import StatusRoom
 from pyjob.apps.webview import WebviewRoom
 from pyjob.dispatcher import ANY, PREFIX, Methods, Routes, RouteTable, quoted, quoted_page, redirect
 from pyjob.environment.mask import Mask
@@ -34,10 +35,13 @@ def job_routes(
     webview: WebviewRoom | None,
     manifest: Manifest,
     mask: Mask,
+    *,
+    has_status: bool,
 ) -> RouteTable:
     """What ``job`` offers, its methods by ``calls``; built-in routes shadow short forms.
 
-    Defaults, samples and docstrings are told with secret values masked.
+    Defaults, samples and docstrings are told with secret values masked. ``has_status``: whether there is
+    `/status` to link to.
     """
     table = RouteTable()
     for start in ("", CALLS):
@@ -50,18 +54,19 @@ def job_routes(
     document = openapi_document(job, name=manifest.name, version=manifest.version, may_be_full=may_be_full)
     table.at("/", {"GET": _home(extra.home_page)})
     table.at("/openapi.json", {"GET": OpenApiRoom(mask.inside(document))})
-    table.at_all(docs_routes(has_webview=webview is not None))
+    table.at_all(docs_routes(has_webview=webview is not None, has_status=has_status))
     return table
 
 
-def service_routes(probes: ProbesRoom, registry: CollectorRegistry) -> Routes:
-    """What answers in every state of a job."""
-    return {**probes.routes(), "/metrics": {"GET": MetricsRoom(registry)}}
+def service_routes(probes: ProbesRoom, registry: CollectorRegistry, status: StatusRoom | None) -> Routes:
+    """What answers in every state of a job; ``status`` is None where that page is switched off."""
+    page = {} if status is None else status.routes()
+    return {**probes.routes(), **page, "/metrics": {"GET": MetricsRoom(registry)}}
 
 
-def waiting_routes(headers: Iterable[tuple[str, str]] = ()) -> RouteTable:
+def waiting_routes(headers: Iterable[tuple[str, str]] = (), *, has_status: bool) -> RouteTable:
     """The docs page as a 503 that people can read, at the root too: it looks again by itself."""
-    page = waiting_docs_routes(headers)
+    page = waiting_docs_routes(headers, has_status=has_status)
     table = RouteTable()
     table.at_all({**page, "/": page["/docs"]})
     return table

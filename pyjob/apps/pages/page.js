@@ -1,39 +1,12 @@
-// What both pages at {prefix}/docs share: read openapi.json and health, and tell how the job is. The page's own
-// script comes after this one, has a function `showJob` for the document, and calls `load`.
-//
-// Two rules hold in all scripts of ours. Whatever comes from openapi.json or from an answer is untrusted
-// and reaches the page as text only (`el` below, never markup). And every address is relative to the page, so
-// that it works at the root, below /pub/job/NAME/VERSION and mounted in another application alike.
+// What both pages at {prefix}/docs share: read openapi.json and health, and tell how the job is. It uses elements.js,
+// and keeps its rules. The page's own script comes after this one, has a function `showJob` for the document, and
+// calls `load`.
 "use strict";
 
 const LONGEST_PAUSE = 5000; // ms between two looks at a job that loads
-const PATIENCE = 10000; // ms for the page's own requests; those of the reader may take as long as they like
 const SETTLING = 500; // ms between the news that the job is ready and the look at its page
 const PULSE = 15000; // ms between two looks at the state of a job that is shown
 const TRACING = "X-Request-Tracing-Id";
-
-const record = (value) => (value && typeof value === "object" && !Array.isArray(value) ? value : {});
-const list = (value) => (Array.isArray(value) ? value : []);
-const words = (value) => (typeof value === "string" ? value.trim() : "");
-const byId = (id) => document.getElementById(id);
-
-/** Make an element. Functions become listeners, null and false are left out, children may be text. */
-function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node.addEventListener(name, value);
-    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat().filter(Boolean));
-  return node;
-}
-
-const button = (label, attributes) => el("button", { type: "button", ...attributes }, label);
-
-/** A block of code that scrolls by itself; it takes the focus, so that a keyboard can scroll it too. */
-function codeBlock(label, text = "") {
-  return el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", {}, text));
-}
 
 const MARKS = /(``.+?``|`[^`]+`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*|\[[^[\]]+\]\(https?:[^\s()]+\))/;
 
@@ -75,17 +48,6 @@ function newTracingId() {
 }
 
 // ---- the page --------------------------------------------------------------------------------------------
-
-/** GET the page's own JSON: { status, body, pause }, status 0 where no answer came. It never raises. */
-async function getJson(path) {
-  try {
-    const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    const pause = Number(response.headers.get("Retry-After")) * 1000 || 0;
-    return { status: response.status, body: record(await response.json().catch(() => null)), pause };
-  } catch (error) {
-    return { status: 0, body: { error: error.message }, pause: 0 };
-  }
-}
 
 // This page was served in place of another, while the job was not there. A page that is loaded again after that
 // may be this one once more, from a server beside: hence the short rest before.

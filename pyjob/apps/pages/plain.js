@@ -1,5 +1,5 @@
 // The plain page: shows every endpoint that openapi.json tells of, and sends requests to it. It uses page.js, and
-// keeps its rules.
+// keeps the rules of elements.js.
 "use strict";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
@@ -9,22 +9,9 @@ const DEPTH = 4; // how deep types and samples follow a schema, which may contai
 
 const fold = (title, attributes, ...body) => el("details", attributes, el("summary", {}, title), body);
 
-/** The block with a button to copy it. On plain http the clipboard is closed: then the text is selected. */
+/** The block with a button to copy it. */
 function copyable(block, label) {
-  async function copy() {
-    let told = "Copied";
-    try {
-      await navigator.clipboard.writeText(block.textContent);
-    } catch {
-      getSelection().selectAllChildren(block);
-      told = "Selected";
-    }
-    byId("announcer").textContent = told;
-    node.textContent = told;
-    setTimeout(() => { node.textContent = "Copy"; }, 2500);
-  }
-  const node = button("Copy", { class: "quiet", "aria-label": label, click: copy });
-  return el("div", { class: "framed" }, block, node);
+  return el("div", { class: "framed" }, block, copyButton(block, label));
 }
 
 // ---- the light Markdown of docstrings --------------------------------------------------------------------

@@ -1,5 +1,5 @@
-// The page with Swagger UI: shows openapi.json with it, below our own header. It uses page.js, and keeps its rules;
-// the Markdown of docstrings is left to Swagger UI, which sanitises it.
+// The page with Swagger UI: shows openapi.json with it, below our own header. It uses page.js, and keeps the rules of
+// elements.js; the Markdown of docstrings is left to Swagger UI, which sanitises it.
 "use strict";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
