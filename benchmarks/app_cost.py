@@ -28,7 +28,7 @@ from report import place, print_table, spread
 from summing import PATH, PAYLOAD, Summing, bare, check_answer
 
 from pyjob import Settings, create
-from pyjob.logs import set_up_logging
+from pyjob.logs.setting_up import LogSettings, set_up_logging
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -97,7 +97,7 @@ def main() -> None:
 def made_contenders(access_lines: TextIO) -> tuple[dict[str, Run], list[str]]:
     """The contenders by name, and the names of those that are not installed."""
     # Root logging as in a process of pyjob's own; only the access lines of pyjob are written to it.
-    set_up_logging("info", access_lines)
+    set_up_logging(LogSettings(), access_lines)
     contenders = {
         BARE: wsgi_run(bare),
         "pyjob": wsgi_run(create(Summing, settings=Settings(access_log=False), load="now")),

@@ -15,11 +15,13 @@ from pyjob.environment import Environment, environment_of
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.entry import offers_a_job
 from pyjob.job.loader import Chdir, Surroundings, make_instance
-from pyjob.logs import log_strays, set_up_logging
+from pyjob.logs.setting_up import LogSettings, set_up_logging
+from pyjob.logs.strays import log_strays
 from pyjob.manifest import Manifest, find_manifest, manifest_of
 from pyjob.own import JobSource, assembled, maker_of, own_application, unloadable_application
 from pyjob.serving.server import DEFAULT_PORT, serve_application
 from pyjob.settings import Settings
+from pyjob.trace import NameCaller
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,6 +41,7 @@ def create(
     load: Literal["background", "now"] = "background",
     chdir: Chdir | None = None,
     threads: int | None = None,
+    caller: NameCaller | None = None,
     env: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> Application: ...
@@ -54,6 +57,7 @@ def create(
     load: Literal["background", "now"] = "background",
     chdir: Chdir | None = None,
     threads: int | None = None,
+    caller: NameCaller | None = None,
     env: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> Application | Iterable[bytes]:
@@ -68,8 +72,9 @@ def create(
     ``load``: "now" loads in the foreground and raises what the job raises. ``chdir``: the working
     directory is the job's folder while it loads ("load", the default for a folder), for good (True)
     or never (False, the default for a class). ``threads``: how many the server has; one is kept free for
-    probes where calls that wait hold threads. ``env``: variables that win over those of the manifest and
-    its secret file.
+    probes where calls that wait hold threads. ``caller``: names who a request is from, or None, given its
+    environ; by default the header X-Caller-Name says. ``env``: variables that win over those of the manifest
+    and its secret file.
 
     Raises `ManifestError` for a faulty manifest or secret file, `EntryPointError` for a class that is no job,
     TypeError and ValueError for options that make no sense.
@@ -90,6 +95,7 @@ def create(
             prefix=prefix,
             settings=settings,
             threads=threads,
+            caller=caller,
             chdir=True if chdir is None else chdir,
             roots=(create,),
         )
@@ -104,6 +110,7 @@ def create(
             settings=settings,
             prefix=prefix,
             threads=threads,
+            caller=caller,
         )
     else:
         found, environment = _configuration_of(source, manifest, env)
@@ -115,6 +122,7 @@ def create(
             settings=settings,
             prefix=prefix,
             threads=threads,
+            caller=caller,
         )
     if load == "now":
         application.load()
@@ -137,8 +145,8 @@ def serve(
     """
     found, environment = _configuration_of(job, manifest, None)
     if not logging.getLogger().handlers:
-        level = {**os.environ, **environment.variables}.get("LOG_LEVEL")
-        set_up_logging(level or "info", mask=environment.mask)
+        settings = LogSettings.from_environment({**os.environ, **environment.variables})
+        set_up_logging(settings, mask=environment.mask)
         log_strays(environment.mask)
     application = _of_class(job, found, environment)
     serve_application(application, host=host, port=port, threads=threads)

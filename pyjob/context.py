@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 from werkzeug.datastructures import EnvironHeaders, MultiDict
 from werkzeug.wsgi import get_path_info
 
+from pyjob.trace import CURRENT, NONE, TraceHeaders, passed_on
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -20,15 +22,18 @@ logger = logging.getLogger(__name__)
 class RequestContext:
     """One request: ``headers``, ``method``, ``path``, ``args`` (of the query), ``remote_addr``.
 
-    Everything is read from the WSGI environ when asked for, since most jobs never ask. ``holds_slot`` tells
-    whether it is a call that runs; a page of the web view is none.
+    ``tracing_id`` and ``caller_name`` are those of the log, and `trace_headers` passes them on. Everything is
+    read from the WSGI environ when asked for, since most jobs never ask. ``holds_slot`` tells whether it is a
+    call that runs; a page of the web view is none.
     """
 
-    __slots__ = ("environ", "holds_slot")
+    __slots__ = ("_names", "_trace", "environ", "holds_slot")
 
-    def __init__(self, environ: WSGIEnvironment, holds_slot: Callable[[], bool]) -> None:
+    def __init__(self, environ: WSGIEnvironment, holds_slot: Callable[[], bool], names: TraceHeaders) -> None:
         self.environ = environ
         self.holds_slot = holds_slot
+        self._trace = CURRENT.get() or NONE
+        self._names = names
 
     @property
     def headers(self) -> EnvironHeaders:
@@ -56,11 +61,30 @@ class RequestContext:
         """The client's address, as the server knows it."""
         return self.environ.get("REMOTE_ADDR")
 
+    @property
+    def tracing_id(self) -> str:
+        """The id of the request in log, answer and metrics: the caller's own, or a new one."""
+        return self._trace.tracing_id
+
+    @property
+    def caller_name(self) -> str:
+        """Who the request is from; empty where nobody says."""
+        return self._trace.caller
+
+    @property
+    def trace_headers(self) -> dict[str, str]:
+        """Headers for requests that the job makes in turn: tracing id, ``traceparent``, ``tracestate``."""
+        return passed_on(self._trace, self.environ, self._names)
+
 
 class JobContext:
-    """The two context variables of one job; each application has its own, so that jobs never mix."""
+    """The two context variables of one job; each application has its own, so that jobs never mix.
 
-    def __init__(self) -> None:
+    ``names`` are the headers by which requests are traced.
+    """
+
+    def __init__(self, names: TraceHeaders) -> None:
+        self._names = names
         self.request: ContextVar[RequestContext] = ContextVar("request_context")
         self.extra: ContextVar[dict[str, Any]] = ContextVar("request_extra")
 
@@ -72,7 +96,7 @@ class JobContext:
 
     def serving(self, environ: WSGIEnvironment, holds_slot: Callable[[], bool]) -> Serving:
         """A context manager: the request of ``environ`` is the current one, and has a dict of its own."""
-        return Serving(self, RequestContext(environ, holds_slot))
+        return Serving(self, RequestContext(environ, holds_slot, self._names))
 
     def attach(self, instance: object) -> None:
         """Set ``request_context`` and ``request_extra`` on the job's instance, if it lets us."""

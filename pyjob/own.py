@@ -13,10 +13,12 @@ from pyjob.application import Application
 from pyjob.environment import Environment, environment_of
 from pyjob.errors import ManifestError
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
-from pyjob.logs import hide_in_logs, log_strays, set_up_logging
+from pyjob.logs.setting_up import LogSettings, hide_in_logs, set_up_logging
+from pyjob.logs.strays import log_strays
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
 from pyjob.serving.takeover import meet
 from pyjob.settings import Deployment, Settings
+from pyjob.trace import NameCaller, TraceHeaders, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ def own_application(
     prefix: str = "",
     settings: Settings | None = None,
     threads: int | None = None,
+    caller: NameCaller | None = None,
     log_level: str | None = None,
     chdir: Chdir = True,
     roots: tuple[object, ...] = (),
@@ -71,8 +74,8 @@ def own_application(
     are what else a server may have been given in its place. Raises `ManifestError`.
     """
     manifest, environment = source.configuration()
-    level = log_level or {**os.environ, **environment.variables}.get("LOG_LEVEL")
-    set_up_logging(level or "info", mask=environment.mask)
+    variables = {**os.environ, **environment.variables}
+    set_up_logging(LogSettings.from_environment(variables, log_level), mask=environment.mask)
     log_strays(environment.mask)
     return assembled(
         manifest,
@@ -82,6 +85,7 @@ def own_application(
         settings=settings,
         prefix=prefix,
         threads=threads,
+        caller=caller,
         roots=roots,
     )
 
@@ -95,17 +99,20 @@ def assembled(
     settings: Settings | None = None,
     prefix: str = "",
     threads: int | None = None,
+    caller: NameCaller | None = None,
     roots: tuple[object, ...] = (),
 ) -> Application:
-    """An application of what is known of a job and of its server."""
+    """An application of what is known of a job and of its server; ``caller`` names who a request is from."""
     hide_in_logs(environment.mask)
+    # The job's variables are in force only once it loads, but the rest is to be known before.
+    variables = {**os.environ, **environment.variables}
     return Application(
         manifest,
         make_instance=maker,
         surroundings=surroundings,
         settings=settings or Settings(),
-        # The job's variables are in force only once it loads, but the deployment is told of before.
-        deployment=Deployment.from_environment({**os.environ, **environment.variables}),
+        deployment=Deployment.from_environment(variables),
+        tracer=Tracer(TraceHeaders.from_environment(variables), environment.mask, caller),
         environment=environment,
         meet_server=lambda application, environ: meet(application, environ, application, *roots),
         threads=threads,
@@ -120,7 +127,7 @@ def maker_of(manifest: Manifest, environment: Environment) -> Callable[[], objec
 
 def unloadable_application(error: Exception, folder: Path, log_level: str | None = None) -> Application:
     """An application in place of the job in ``folder``: its probes and the log tell of ``error``."""
-    set_up_logging(log_level or os.environ.get("LOG_LEVEL") or "info")
+    set_up_logging(LogSettings.from_environment(os.environ, log_level))
     for line in str(error).splitlines():
         logger.error("%s", line)
 

@@ -11,10 +11,12 @@ class Settings:
     """``access_log``: whether each call gets a line in the log.
 
     ``self_test``: ready only once every sample payload has been answered, each within so many seconds.
+    ``status``: whether there is a page at `/status`.
     """
 
     access_log: bool = True
     self_test: float | None = None
+    status: bool = True
 
 
 @dataclass(frozen=True)

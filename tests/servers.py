@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# As most servers print it, and as uWSGI does.
-ADDRESS = re.compile(r"(?:http://|TCP address )127\.0\.0\.1:(\d+)")
+# As most servers print it, and as uWSGI and Prometheus do.
+ADDRESS = re.compile(r"(?:http://|TCP address |\"Listening on\".* address=)127\.0\.0\.1:(\d+)")
 PATIENCE = 60.0
 # Stands in a command for a port that is kept free for it, where the server does not tell which one it took.
 HELD_PORT = "HELD_PORT"
@@ -40,6 +40,11 @@ class Server:
     @property
     def output(self) -> str:
         return "".join(self.lines)
+
+    @property
+    def records(self) -> list[Any]:
+        """What it printed, where that is JSON lines and nothing else."""
+        return [json.loads(line) for line in self.lines]
 
     def read_output(self) -> None:
         assert self.process.stdout is not None

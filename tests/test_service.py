@@ -271,7 +271,7 @@ def test_a_path_cannot_forge_a_line_of_the_log(make_job: MakeJob) -> None:
             await until(port, lambda found: found["pyjob_calls_running"] == 1)
         await until(port, lambda found: found["pyjob_calls_running"] == 0)
 
-    with started(pyjob_run(make_job(code))) as server:
+    with started(pyjob_run(make_job(code)), env={"LOG_LEVEL": "debug"}) as server:
         server.wait_until("/ready", 200)
         asyncio.run(scenario(server.port))
         server.stop()

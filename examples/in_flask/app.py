@@ -1,5 +1,6 @@
 """A Flask application that serves a job below /model, and calls it from a view of its own."""
 
+import logging.config
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,18 @@ from flask import Flask, request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 import pyjob
+
+# The filter knows the id and the caller of each request to the job.
+logging.config.dictConfig(
+    {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request": {"()": "pyjob.logs.ContextFilter"}},
+        "formatters": {"line": {"format": "%(levelname)s %(message)s, id=%(tracing_id)s"}},
+        "handlers": {"log": {"class": "logging.StreamHandler", "filters": ["request"], "formatter": "line"}},
+        "root": {"level": "INFO", "handlers": ["log"]},
+    }
+)
 
 # "now": an application that comes up has a job that works.
 model = pyjob.create(Path(__file__).parent / "job", prefix="/model", load="now")

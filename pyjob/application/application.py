@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyjob.application.reception import Reception
 from pyjob.application.rooms import Rooms, as_wsgi
+from pyjob.application.servers import Servers
 from pyjob.apps.call import CallRoom
-from pyjob.apps.probes import ProbesRoom
 from pyjob.context import JobContext
 from pyjob.dispatcher import Dispatcher, Lane, RouteTable, checked_prefix
 from pyjob.environment import Environment
@@ -21,22 +21,25 @@ from pyjob.errors import (
     JobError,
     ManifestError,
     SampleError,
-    message_of,
-    one_line,
 )
 from pyjob.gate.numbers import GateMetrics
 from pyjob.gate.row import Row
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
-from pyjob.job.loader import IS_LOADING, Surroundings, describe_failure, entered
-from pyjob.logs import log_failure
+from pyjob.job.loader import IS_LOADING, Surroundings, entered, reason_of
+from pyjob.logs.access import AccessLog
+from pyjob.logs.failure import log_failure
+from pyjob.logs.setting_up import look_after_logging
 from pyjob.manifest import Manifest, remarks_on
 from pyjob.metrics.calls import CallMetrics
+from pyjob.metrics.job import JobMetrics
 from pyjob.metrics.registry import add_job_metrics, new_registry
+from pyjob.metrics.state import StateMetrics
 from pyjob.openapi.document import CALLS
-from pyjob.routes import job_routes, service_routes, waiting_routes
+from pyjob.routes import job_routes, waiting_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
+from pyjob.trace import CURRENT, Trace, Tracer, traced
 from pyjob.wire.asgi import AsgiApplication
 from pyjob.wire.response import error_response
 
@@ -68,6 +71,7 @@ class Application:
         deployment: Deployment,
         meet_server: Callable[[Application, WSGIEnvironment], None],
         environment: Environment,
+        tracer: Tracer,
         threads: int | None = None,
         prefix: str = "",
     ) -> None:
@@ -82,7 +86,9 @@ class Application:
         self._base_url = f"{self._prefix}/pub/job/{manifest.name}/{manifest.version}{CALLS}/webview"
         self.environment = environment
         self._mask = environment.mask
-        self._context = JobContext()
+        access_log = AccessLog(wanted=settings.access_log)
+        self._reception = Reception(tracer, self._mask, access_log)
+        self._context = JobContext(tracer.headers)
         self._event_loop = EventLoop()
         self._calls: dict[str, CallRoom] = {}
         extra = manifest.jobtype_extra
@@ -92,7 +98,9 @@ class Application:
         self._starts_webview = False
         self.threads = threads
         self._metrics = CallMetrics(manifest.name, manifest.version)
-        self._registry = new_registry(self._metrics, GateMetrics(self.gate))
+        self._job_metrics: JobMetrics | None = None
+        state = StateMetrics(lambda: self.state.status)
+        self._registry = new_registry(self._metrics, GateMetrics(self.gate), state)
         self._meet_server = meet_server
         self._rooms = Rooms(
             manifest=manifest,
@@ -101,11 +109,12 @@ class Application:
             context=self._context,
             event_loop=self._event_loop,
             settings=settings,
+            access_log=access_log,
             mask=self._mask,
             threads=threads,
             meet=self._meet,
         )
-        self._servers_met: list[weakref.ref[object] | None] = []
+        self._servers = Servers()
         self._changing = threading.Lock()
         # What answers once the server is known; None before loading has begun.
         self._table: Dispatcher | None = None
@@ -114,7 +123,7 @@ class Application:
             logger.warning("%s", remark)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._answer(environ, start_response)
+        return self._reception.receive(self._answer, environ, start_response)
 
     def start(self) -> None:
         """Begin to load in a thread of its own, unless that has begun."""
@@ -146,7 +155,8 @@ class Application:
         if short not in self._calls:
             raise JobError(404, f"there is no endpoint {path}, only {', '.join(self._calls) or 'none'}")
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": f"{CALLS}{short}", "SCRIPT_NAME": ""}
-        return self._calls[short].call(dict(arguments or {}), environ)
+        with traced(CURRENT.get() or self._reception.tracer.new_trace()):
+            return self._calls[short].call(dict(arguments or {}), environ)
 
     def lane_of(self, method: str, path: str) -> Lane | None:
         """Which threads a request needs, as far as that is known before the job has loaded."""
@@ -193,13 +203,8 @@ class Application:
 
     def _meet(self, environ: WSGIEnvironment) -> None:
         """Look at the server, unless it is known: there may be several, and a test's client before any."""
-        # waitress is the one that can be told by an object of its own.
-        channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
-        server = getattr(channel, "server", None)
         with self._changing:
-            known = [met if met is None else met() for met in self._servers_met]
-            if not any(met is server for met in known):
-                self._servers_met.append(None if server is None else weakref.ref(server))
+            if self._servers.is_new(environ):
                 self._meet_server(self, environ)
 
     def _begin(self) -> bool:
@@ -207,17 +212,23 @@ class Application:
             if self._table is not None:
                 return False
             waiting = error_response(503, "the job is still loading", headers=RETRY_SOON)
-            self._table = self._dispatcher(waiting_routes(RETRY_SOON), otherwise=waiting)
+            self._table = self._dispatcher(
+                waiting_routes(RETRY_SOON, has_status=self._settings.status), waiting
+            )
             return True
 
     def _turn_to(self, table: Dispatcher) -> None:
         """From now on ``table`` answers: one rebinding, of something complete."""
         with self._changing:
             self._table = table
-            if self._servers_met:
+            if self._servers:
                 self._answer = table
 
     def _load_or_fail(self) -> BaseException | None:
+        with traced(Trace("", "", self._mask)):
+            return self._load_and_tell()
+
+    def _load_and_tell(self) -> BaseException | None:
         name, began = f"job {self.manifest.name} {self.manifest.version}", time.perf_counter()
         try:
             job = self.job = self._load_job()
@@ -232,9 +243,9 @@ class Application:
             self._turn_to(table)
         except BaseException as error:  # noqa: BLE001
             # Whatever it is: sys.exit() in a job must not end the server.
-            reason = self._reason(error)
+            reason = reason_of(error, self.manifest, self._mask)
             failed = error_response(503, f"the job failed to start: {reason}")
-            self._turn_to(self._dispatcher(waiting_routes(), otherwise=failed))
+            self._turn_to(self._dispatcher(waiting_routes(has_status=self._settings.status), failed))
             # The message of a broken rule is enough; anything else wants its traceback.
             broken_rule = isinstance(error, (EntryPointError, ConflictError, ManifestError, SampleError))
             told = None if broken_rule else error
@@ -245,12 +256,6 @@ class Application:
         self.state.become_ready()
         return None
 
-    def _reason(self, error: BaseException) -> str:
-        try:
-            return one_line(self._mask(describe_failure(error, self.manifest)))
-        except Exception:  # noqa: BLE001  an error of the author's making; loading must end all the same
-            return f"{one_line(self._mask(message_of(error)))}, cause={type(error).__name__}"
-
     def _load_job(self) -> Job:
         with entered(self.manifest, self._surroundings):
             instance = self._make_instance()
@@ -258,16 +263,17 @@ class Application:
             job = read_job(
                 instance, self.manifest, base_url=self._base_url, wait_for=self._event_loop.wait_for
             )
+            if self._surroundings.own_process:
+                look_after_logging(self._mask)
         for warning in job.warnings:
             logger.warning("%s", self._mask(warning))
         if job.metrics is not None:
-            add_job_metrics(self._registry, job.metrics, self._mask)
+            self._job_metrics = add_job_metrics(self._registry, job.metrics, self._mask)
         return job
 
     def _dispatcher(self, routes: RouteTable, otherwise: WSGIApplication | None = None) -> Dispatcher:
-        name, version = self.manifest.name, self.manifest.version
-        probes = ProbesRoom(self.state, self._deployment, name=name, version=version, stuck=self._stuck)
-        routes.at_all(service_routes(probes, self._registry))
+        job_metrics = self._job_metrics
+        routes.at_all(self._rooms.service(self.state, self._deployment, self._registry, job_metrics))
         return Dispatcher(
             routes,
             prefix=self._prefix,
@@ -286,11 +292,6 @@ class Application:
             application = as_wsgi(job.webview, self._mask)
             self._asgi = application if isinstance(application, AsgiApplication) else None
             webview = self._rooms.webview(application, base_url=self._base_url, prefix=self._prefix)
-        return self._dispatcher(job_routes(job, calls, webview, self.manifest, self._mask))
-
-    def _stuck(self) -> str | None:
-        patience = self.manifest.jobtype_extra.stuck_after
-        longest = self.gate.longest() if patience is not None else 0.0
-        if patience is None or longest <= patience:
-            return None
-        return f"a call has run for {longest:.0f} s, longer than stuck_after ({patience:g} s)"
+        has_status = self._settings.status
+        routes = job_routes(job, calls, webview, self.manifest, self._mask, has_status=has_status)
+        return self._dispatcher(routes)

@@ -1,22 +1,32 @@
-"""The rooms of a job's own code, made once it has loaded: a call room each method, and its web view."""
+"""The rooms of one application: those that answer in every state, and those of the job's own code."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from prometheus_client import CollectorRegistry
+
 from pyjob.apps.call import CallRoom
+from pyjob.apps.probes import ProbesRoom
+from pyjob.apps.status import StatusRoom
 from pyjob.apps.webview import WebviewRoom
 from pyjob.context import JobContext
+from pyjob.dispatcher import Routes
 from pyjob.environment.mask import Mask
 from pyjob.gate.admission import Admission, Uncounted
 from pyjob.gate.row import Row
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop
+from pyjob.logs.access import AccessLog
 from pyjob.manifest import Manifest
 from pyjob.metrics.calls import CallMetrics
-from pyjob.settings import Settings
+from pyjob.metrics.job import JobMetrics
+from pyjob.routes import service_routes
+from pyjob.settings import Deployment, Settings
+from pyjob.state import State
 from pyjob.wire.asgi import AsgiApplication, is_asgi
 
 if TYPE_CHECKING:
@@ -28,7 +38,7 @@ class Rooms:
     """What the rooms of one application share.
 
     ``threads``: how many its server has, where somebody knows (SPEC 10.4). ``meet`` is called where a room
-    may meet a new server.
+    may meet a new server. ``since``: when the application was made, by `time.monotonic`.
     """
 
     manifest: Manifest
@@ -37,9 +47,36 @@ class Rooms:
     context: JobContext
     event_loop: EventLoop
     settings: Settings
+    access_log: AccessLog
     mask: Mask
     threads: int | None
     meet: Callable[[WSGIEnvironment], None]
+    since: float = field(default_factory=time.monotonic)
+
+    def service(
+        self,
+        state: State,
+        deployment: Deployment,
+        registry: CollectorRegistry,
+        job_metrics: JobMetrics | None,
+    ) -> Routes:
+        """What answers in every ``state`` of the job; ``job_metrics`` are its own, once there are any."""
+        name, version = self.manifest.name, self.manifest.version
+        probes = ProbesRoom(state, deployment, name=name, version=version, stuck=self._stuck)
+        status = None
+        if self.settings.status:
+            status = StatusRoom(
+                state,
+                name=name,
+                version=version,
+                gate=self.gates.calls,
+                metrics=self.metrics,
+                job_metrics=job_metrics,
+                stuck=self._stuck,
+                since=self.since,
+                mask=self.mask,
+            )
+        return service_routes(probes, registry, status)
 
     def call(self, endpoint: Endpoint) -> CallRoom:
         """The room of one endpoint."""
@@ -50,7 +87,7 @@ class Rooms:
             context=self.context,
             wait_for=self.event_loop.wait_for,
             max_body_size=self.manifest.jobtype_extra.max_body_size,
-            access_log=self.settings.access_log,
+            access_log=self.access_log,
             mask=self.mask,
             meet=self.meet,
         )
@@ -74,9 +111,17 @@ class Rooms:
             knows_threads=self.threads is not None,
             context=self.context,
             max_body_size=self.manifest.jobtype_extra.max_body_size,
+            access_log=self.access_log,
             mask=self.mask,
             meet=self.meet,
         )
+
+    def _stuck(self) -> str | None:
+        patience = self.manifest.jobtype_extra.stuck_after
+        longest = self.gates.calls.longest() if patience is not None else 0.0
+        if patience is None or longest <= patience:
+            return None
+        return f"a call has run for {longest:.0f} s, longer than stuck_after ({patience:g} s)"
 
     @property
     def _most(self) -> int | None:

@@ -20,7 +20,9 @@ from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.job import Await
-from pyjob.logs import log_failure
+from pyjob.logs.access import TOLD, AccessLog
+from pyjob.logs.failure import log_failure
+from pyjob.trace import traced
 from pyjob.wire.arguments import reader_of
 from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.response import Response
@@ -37,7 +39,6 @@ Answer = TypeVar("Answer")
 LARGEST_KEPT = 64 * 1024
 
 logger = logging.getLogger(__name__)
-access_logger = logging.getLogger("pyjob.access")
 
 
 class CallRoom:
@@ -53,11 +54,12 @@ class CallRoom:
         context: JobContext,
         wait_for: Await,
         max_body_size: int,
-        access_log: bool,
+        access_log: AccessLog,
         mask: Mask,
         meet: Callable[[WSGIEnvironment], None],
     ) -> None:
-        self._path = endpoint.path
+        self._path = mask(endpoint.path)
+        self._method = str(endpoint.method)
         self._handler = endpoint.handler
         self._read = reader_of(endpoint)
         self._check = endpoint.signature.check
@@ -71,18 +73,13 @@ class CallRoom:
         self._meet = meet
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        began = self._clock()
+        environ[TOLD] = True
         # Taken out: an application that the job passes its environ on to must not park our request.
         seat: Seat | None = environ.pop(SEAT, None)
         waited = None if seat is None else seat.take()
-        if isinstance(waited, Call):  # the second pass of a request that was parked
-            began = waited.arrived
-            answer = self._answer(environ, seat, waited)
-        else:
-            answer = self._answer(environ, seat)
-        if self._access_log:
-            self._log_access(environ, answer, began)
-        return answer(environ, start_response)
+        # A call that has waited is at its second pass.
+        call = waited if isinstance(waited, Call) else None
+        return self._answer(environ, seat, call)(environ, start_response)
 
     def call(self, arguments: dict[str, Any], environ: WSGIEnvironment) -> Any:
         """Run the endpoint in process: the same checks, gate, context and metrics, its result as it is.
@@ -96,16 +93,18 @@ class CallRoom:
             call = self._admission.inside_another(arguments)
         else:
             call = self._admission.by_thread(arguments, stays, is_bounded=False)
-        failed = True
         try:
             result = self._run(call, environ, _unencoded)
-            failed = False
-        finally:
-            call.end(failed=failed)
+        except BaseException as error:
+            call.end(failed=True)
+            failure = failure_of(error).masked(self._mask)
+            call.note_error(failure.status, failure.kind)
+            raise
+        call.end(failed=False)
         return result
 
     def _answer(
-        self, environ: WSGIEnvironment, seat: Seat | None, call: Call | None = None
+        self, environ: WSGIEnvironment, seat: Seat | None, call: Call | None
     ) -> Response | StreamedResponse:
         """The whole road, or the rest of it for a ``call`` that has waited; raises nothing but `Parked`."""
         try:
@@ -114,19 +113,18 @@ class CallRoom:
             else:
                 self._resume(call, environ)
         except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
-            return self._answer_to(error, environ, is_jobs=not isinstance(error, JobError))
+            return self._refusal(error, call)
         try:
             answer = self._run(call, environ, result_response)
         except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
             call.end(failed=True)
-            answer = self._answer_to(error, environ, is_jobs=True)
+            answer = self._answer_to(failure_of(error), error, environ, call)
         else:
             if isinstance(answer, StreamedResponse):
                 answer.ended = lambda error: self._stream_ended(call, answer, error)
                 return answer
             call.end(failed=False)
-        if call.is_gone():
-            self._tell_of_late_answer(call, answer)
+        self._tell(call, answer)
         return answer
 
     def _let_in(self, environ: WSGIEnvironment, seat: Seat | None) -> Call:
@@ -139,9 +137,9 @@ class CallRoom:
                 self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
             return self._admission.by_thread(arguments, connected or stays)
         if int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
-            return self._admission.by_seat(arguments, seat)
+            return self._admission.by_seat(arguments, seat, self._tell_left)
         environ["wsgi.input"].seek(0)
-        call = self._admission.by_seat(None, seat)
+        call = self._admission.by_seat(None, seat, self._tell_left)
         call.arguments = arguments
         return call
 
@@ -165,44 +163,50 @@ class CallRoom:
                 result = self._wait_for(result)
             return finish(result, environ)
 
-    def _tell_of_late_answer(self, call: Call, answer: Response | StreamedResponse) -> None:
-        call.abandon()
-        seconds = self._clock() - call.arrived
-        logger.warning(
-            "%s: the caller left before the answer: %s, %.3f s", self._path, answer.status, seconds
-        )
-
-    def _log_access(
-        self, environ: WSGIEnvironment, answer: Response | StreamedResponse, began: float
-    ) -> None:
-        milliseconds = (self._clock() - began) * 1000
-        method, status = environ["REQUEST_METHOD"], answer.status[:3]
-        try:
-            access_logger.info("%s %s %s %.1f ms", method, self._path, status, milliseconds)
-        except BaseException:  # somebody's filter; the server would never close a stream that it does not get
-            if isinstance(answer, StreamedResponse):
-                answer.close()
-            raise
-
     def _stream_ended(self, call: Call, answer: StreamedResponse, error: BaseException | None) -> None:
         call.end(failed=error is not None)
-        if call.is_gone():
-            self._tell_of_late_answer(call, answer)
-        if error is not None:
-            self._log(failure_of(error).masked(self._mask), error)
+        with traced(call.trace):  # the server sends a stream after the application has returned
+            if error is not None:
+                failure = failure_of(error).masked(self._mask)
+                call.note_error(failure.status, failure.kind)
+                self._log(failure, error)
+            self._tell(call, answer)
+
+    def _refusal(self, error: Exception, call: Call | None) -> Response:
+        """The answer to a call that is not run."""
+        failure = failure_of(error).masked(self._mask)
+        if not isinstance(error, JobError):
+            self._log(failure, error)
+        answer = failure.answer()
+        waited = None if call is None else call.waited
+        self._access_log.refused(self._method, self._path, answer.status, failure.message, waited)
+        return answer
 
     def _answer_to(
-        self, error: BaseException, environ: WSGIEnvironment, *, is_jobs: bool
+        self, failure: Failure, error: BaseException, environ: WSGIEnvironment, call: Call
     ) -> Response | StreamedResponse:
-        failure = failure_of(error).masked(self._mask)
-        if is_jobs:
-            self._log(failure, error)
+        """The answer to what the job raised."""
+        failure = failure.masked(self._mask)
+        call.note_error(failure.status, failure.kind)
+        self._log(failure, error)
         if failure.response is None:
             return failure.answer()
         try:
             return own_response(failure.response, environ)
         except BaseException as second:  # noqa: BLE001  the author's response may fail too
             return failure_of(second).masked(self._mask).answer()
+
+    def _tell(self, call: Call, answer: Response | StreamedResponse) -> None:
+        """The line of a call that has run."""
+        has_left = call.is_gone()
+        if has_left:
+            call.abandon()
+        size = answer.sent if isinstance(answer, StreamedResponse) else len(answer.body)
+        self._access_log.ended(self._method, self._path, answer.status, call, size, has_left=has_left)
+
+    def _tell_left(self, call: Call) -> None:
+        """The line of a call whose caller has left it waiting."""
+        self._access_log.left(self._method, self._path, call)
 
     def _log(self, failure: Failure, error: BaseException) -> None:
         message = one_line(failure.message)

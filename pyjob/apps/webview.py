@@ -16,7 +16,10 @@ from pyjob.errors import BodyError, JobError, one_line
 from pyjob.gate.admission import Admission, Call
 from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
-from pyjob.logs import log_failure
+from pyjob.logs.access import TOLD, AccessLog
+from pyjob.logs.failure import log_failure
+from pyjob.openapi.document import CALLS
+from pyjob.trace import traced
 from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page
 from pyjob.wire.payload import BoundedBody, too_long
@@ -24,6 +27,9 @@ from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Of a path, so many characters are logged.
+LONGEST_PATH = 200
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +55,7 @@ class WebviewRoom:
         context: JobContext,
         knows_threads: bool,
         max_body_size: int,
+        access_log: AccessLog,
         mask: Mask,
         meet: Callable[[WSGIEnvironment], None],
     ) -> None:
@@ -59,6 +66,7 @@ class WebviewRoom:
         self._admission = admission
         self._context = context
         self._max_body_size = max_body_size
+        self._access_log = access_log
         self._mask = mask
         self._meet = meet
         self._has_told_of_mount = False
@@ -69,33 +77,46 @@ class WebviewRoom:
         return serve(environ, start_response)
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[TOLD] = True
         # Taken out: nothing that the application does may park our request.
         seat: Seat | None = environ.pop(SEAT, None)
         waited = None if seat is None else seat.take()
         if not environ.get(REST, "") and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return redirect_to_slash(environ)(environ, start_response)
+        method, path = asked = self._asked(environ)
         try:
-            call = self._let_in(environ, seat, waited if isinstance(waited, Call) else None)
+            call = self._let_in(environ, seat, waited if isinstance(waited, Call) else None, asked)
         except JobError as error:
-            return failure_of(error).answer()(environ, start_response)
-        asked = one_line(f"{environ['REQUEST_METHOD']} {environ[PATH]}")
-        page = Page(self._application, asked, lambda: call.end(failed=False), self._mask)
+            refusal = failure_of(error).answer()
+            self._access_log.refused(method, path, refusal.status, error.message)
+            return refusal(environ, start_response)
+
+        def ended(status: str, size: int | None) -> None:
+            call.end(failed=False)
+            with traced(call.trace):
+                self._access_log.ended(method, path, status, call, size, has_left=call.is_gone())
+
+        page = Page(self._application, f"{method} {path}", ended, self._mask)
         try:
             with self._context.serving(inner := self._inner(environ), _holds_none):
                 return page(inner, start_response)
         except BaseException as error:  # sys.exit() in a page must not end the server
-            page.end()
             if isinstance(error, (BodyError, RequestEntityTooLarge)) and not page.has_begun:
-                return failure_of(error).answer()(environ, start_response)  # of the caller's making
-            log_failure(logger, f"the web view failed at {asked}", error, self._mask)
+                failed = failure_of(error).answer()  # of the caller's making
+                page.end(failed.status)
+                return failed(environ, start_response)
+            log_failure(logger, f"the web view failed at {method} {path}", error, self._mask)
+            failed = error_response(500, "the web view failed: the log says why", type(error).__name__)
+            page.end(failed.status)
             if page.has_begun:
                 if isinstance(error, Exception):
                     raise
                 raise RuntimeError(f"the web view ended by {type(error).__name__}") from error
-            failed = error_response(500, "the web view failed: the log says why", type(error).__name__)
             return failed(environ, start_response)
 
-    def _let_in(self, environ: WSGIEnvironment, seat: Seat | None, waited: Call | None) -> Call:
+    def _let_in(
+        self, environ: WSGIEnvironment, seat: Seat | None, waited: Call | None, asked: tuple[str, str]
+    ) -> Call:
         """A slot for a page. Raises `JobError` where there is none, and `Parked` where it has to wait."""
         if waited is not None:
             self._admission.begin(waited)
@@ -104,7 +125,7 @@ class WebviewRoom:
         if length.isascii() and length.isdigit() and int(length[:20]) > self._max_body_size:
             raise too_long(self._max_body_size)
         if seat is not None:
-            return self._admission.by_seat(None, seat)
+            return self._admission.by_seat(None, seat, lambda page: self._access_log.left(*asked, page))
         connected = environ.get("waitress.client_disconnected")
         if connected is not None:
             self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
@@ -115,6 +136,11 @@ class WebviewRoom:
                 "say how many there are, create(..., threads=N), to keep some free"
             )
         return self._admission.by_thread({}, connected or stays)
+
+    def _asked(self, environ: WSGIEnvironment) -> tuple[str, str]:
+        """Method and short path, for the log."""
+        path = one_line(self._mask(environ[PATH].removeprefix(CALLS)))
+        return one_line(environ["REQUEST_METHOD"]), path[:LONGEST_PATH]
 
     def _inner(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """The environ as the application sees it: its own base, whatever alias the caller used."""

@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TextIO
 
 import pyjob
 from pyjob.errors import PyjobError
 
-COMMANDS = ("run", "check", "new", "schema", "version")
+COMMANDS = ("run", "check", "new", "render", "schema", "version")
 EPILOG = """\
 examples:
   pyjob new house-price         begin a job
@@ -79,7 +80,8 @@ def _run(options: argparse.Namespace) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name may have letters that it lacks
     try:
         status: int = options.run(options)
-        sys.stdout.flush()
+        if not _is_flushed(sys.stdout) and options.command != "run":  # a server has served all the same
+            return 1
     except PyjobError as error:
         if options.debug:
             raise
@@ -87,9 +89,8 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Who reads us has read enough; the interpreter must not try again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # who reads us has read enough
+        _let_go(sys.stdout)
         return 1
     except Exception as error:
         if options.debug:
@@ -98,3 +99,22 @@ def _run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"pyjob: error: {text}\nThis looks like a fault of pyjob; --debug shows where.\n")
         return 1
     return status
+
+
+def _is_flushed(stream: TextIO | None) -> bool:
+    """Whether everything has been written; else nothing more will be."""
+    if stream is None:
+        return True
+    try:
+        stream.flush()
+    except OSError as error:
+        _let_go(stream)
+        if not isinstance(error, BrokenPipeError):  # who reads us has read enough
+            sys.stderr.write(f"pyjob: error: not everything could be written: {error}\n")
+        return False
+    return True
+
+
+def _let_go(stream: TextIO) -> None:
+    """The interpreter must not try again to write what is left there when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

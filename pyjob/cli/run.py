@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from pyjob.cli import arguments
 from pyjob.environment import Environment
 from pyjob.errors import ManifestError, Problem, PyjobError
 from pyjob.lanes.lanes import DEFAULT_THREADS
-from pyjob.logs import LEVELS
+from pyjob.logs.setting_up import LEVELS
 from pyjob.manifest import remarks_on
 from pyjob.own import JobSource, own_application, unloadable_application
 from pyjob.serving.server import DEFAULT_GRACE, DEFAULT_HOST, DEFAULT_PORT, serve_application
@@ -138,6 +139,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         "--log-level", choices=list(LEVELS), help="least level logged (default: LOG_LEVEL, else info)"
     )
     server.add_argument("--no-access-log", action="store_true", help="no log line for each call")
+    server.add_argument("--no-status", action="store_true", help="no page at /status")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -199,6 +201,7 @@ def _application(options: argparse.Namespace) -> Application:
         settings=Settings(
             access_log=not options.no_access_log,
             self_test=options.timeout if options.self_test else None,
+            status=not options.no_status,
         ),
     )
 
@@ -220,7 +223,8 @@ def _serve(options: argparse.Namespace, application: Application, bound: Sequenc
     if application.gates.running:
         # Calls that outlast the grace are not waited for: neither they nor threads that they have made.
         logging.shutdown()
-        sys.stdout.flush()
+        with suppress(OSError):  # a log that nobody can read any more
+            sys.stdout.flush()
         os._exit(status)
     return status
 

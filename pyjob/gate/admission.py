@@ -9,6 +9,7 @@ from pyjob.errors import BusyError
 from pyjob.gate.door import Seat, Turn
 from pyjob.gate.gate import ClosedError, CrowdedError, FullError, Gate, Standing, Ticket
 from pyjob.metrics.calls import Reason
+from pyjob.trace import CURRENT, NONE, traced
 
 GOING_DOWN = "the service is going down"
 LEFT = "the caller has left"
@@ -22,7 +23,8 @@ class Numbers(Protocol):
     def drop(self, reason: Reason | None) -> None: ...
     def refuse(self, reason: Reason) -> None: ...
     def abandon(self) -> None: ...
-    def finish(self, seconds: float, *, failed: bool) -> None: ...
+    def finish(self, seconds: float, *, failed: bool, tracing_id: str = "") -> None: ...
+    def note_error(self, status: int, kind: str, tracing_id: str) -> None: ...
 
 
 class Uncounted:
@@ -43,7 +45,10 @@ class Uncounted:
     def abandon(self) -> None:
         """Nothing is counted."""
 
-    def finish(self, seconds: float, *, failed: bool) -> None:
+    def finish(self, seconds: float, *, failed: bool, tracing_id: str = "") -> None:
+        """Nothing is counted."""
+
+    def note_error(self, status: int, kind: str, tracing_id: str) -> None:
         """Nothing is counted."""
 
 
@@ -51,10 +56,10 @@ class Call:
     """One valid call, from its arrival at the gate to the last byte of its answer.
 
     ``arguments`` are None while it waits, where they are large: they are read again. Without a ``ticket``
-    it runs inside another call, in that one's slot.
+    it runs inside another call, in that one's slot. ``left`` is called where its caller leaves it at a seat.
     """
 
-    __slots__ = ("_gate", "_is_over", "_metrics", "arguments", "arrived", "ticket")
+    __slots__ = ("_ended", "_gate", "_is_over", "_metrics", "arguments", "arrived", "left", "ticket", "trace")
 
     def __init__(
         self, arguments: dict[str, Any] | None, ticket: Ticket | None, gate: Gate, metrics: Numbers
@@ -64,7 +69,9 @@ class Call:
         self._gate = gate
         self._metrics = metrics
         self._is_over = False
-        self.arrived = gate.clock() if ticket is None else ticket.arrived
+        self.trace = CURRENT.get() or NONE
+        self.left: Callable[[Call], None] | None = None
+        self.arrived = self._ended = gate.clock() if ticket is None else ticket.arrived
         metrics.start(waits=ticket is not None and ticket.queued)
 
     def is_gone(self) -> bool:
@@ -75,22 +82,49 @@ class Call:
         """Whether it runs, in a slot of its own or inside another call."""
         return not self._is_over and (self.ticket is None or self.ticket.standing is Standing.RUNNING)
 
+    @property
+    def waited(self) -> float:
+        """Seconds from its arrival to its slot, or to its end where it never got one."""
+        if self.ticket is None:
+            return 0.0
+        return self.ticket.waited if self._is_over else self._ended - self.arrived
+
+    @property
+    def ran(self) -> float:
+        """Seconds from its slot to its end, once it is over."""
+        return self._ended - self.arrived - self.waited
+
     def end(self, *, failed: bool) -> None:
         """The last byte has been sent, or will not be."""
         self._is_over = True
         if self.ticket is not None:
             self._gate.leave(self.ticket)
-        self._metrics.finish(self._gate.clock() - self.arrived, failed=failed)
+        self._ended = self._gate.clock()
+        seconds = self._ended - self.arrived
+        self._metrics.finish(seconds, failed=failed, tracing_id=self.trace.tracing_id)
 
     def lost(self) -> None:
-        """The caller has left while the call waited: it is not run."""
+        """The caller has left while the call waited at a seat: it is not run."""
+        self.forget()
+        if self.left is not None:
+            with traced(self.trace):  # whoever finds out serves somebody else's request, or none
+                self.left(self)
+
+    def forget(self) -> None:
+        """The caller has left while the call waited: it is not run, and counted as left."""
         if self.ticket is not None and self.ticket.standing is Standing.RUNNING:
             self._gate.leave(self.ticket, ran=False)
+        self._ended = self._gate.clock()
         self._metrics.drop(None)
 
     def drop(self, reason: Reason) -> None:
         """It was sent away from the line."""
+        self._ended = self._gate.clock()
         self._metrics.drop(reason)
+
+    def note_error(self, status: int, kind: str) -> None:
+        """It was answered ``status`` by an error of the class ``kind``."""
+        self._metrics.note_error(status, kind, self.trace.tracing_id)
 
     def abandon(self) -> None:
         """It has run for a caller who has left."""
@@ -131,13 +165,18 @@ class Admission:
             try:
                 turn.wait(self.gate, ticket)
             except BaseException:
-                call.lost()
+                call.forget()
                 raise
             self.begin(call)
         return call
 
-    def by_seat(self, arguments: dict[str, Any] | None, seat: Seat) -> Call:
-        """A call that holds a slot. Raises `Parked` where it has to wait: then it is left at the ``seat``."""
+    def by_seat(
+        self, arguments: dict[str, Any] | None, seat: Seat, left: Callable[[Call], None] | None = None
+    ) -> Call:
+        """A call that holds a slot. Raises `Parked` where it has to wait: then it is left at the ``seat``.
+
+        ``left`` is called if the caller leaves it there.
+        """
         if seat.in_reserve and not (self._uses_reserve and self.gate.has_room()):
             seat.hang_up()
             self._metrics.refuse("connections")
@@ -148,6 +187,7 @@ class Admission:
         ticket = self._enter(seat.resume, seat.is_gone, is_bounded=False)
         call = Call(arguments, ticket, self.gate, self._metrics)
         if ticket.queued:
+            call.left = left
             seat.park(call)
         return call
 
@@ -170,7 +210,7 @@ class Admission:
             call.drop("draining")
             message = GOING_DOWN
         else:
-            call.lost()
+            call.forget()
             message = LEFT
         raise BusyError(503, message, self.gate.retry_after())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class EventLoop:
             # Threads do not survive a fork: a child begins a loop of its own.
             if self._loop is None or self._pid != os.getpid():
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_exception_handler(_tell)
                 self._pid = os.getpid()
                 self._thread = threading.Thread(
                     target=_run, args=(self._loop,), name="pyjob-async", daemon=True
@@ -67,6 +69,14 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
             loop.run_forever()
         except BaseException:
             logger.exception("the job's event loop was interrupted, and goes on")
+
+
+def _tell(loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
+    """Log what asyncio has to say as part of the request whose task it is about."""
+    about = told.get("task") or told.get("future") or told.get("handle")
+    get_context = getattr(about, "get_context", None)  # of tasks since Python 3.12
+    context = copy_context() if get_context is None else get_context()
+    context.run(loop.default_exception_handler, told)
 
 
 async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:

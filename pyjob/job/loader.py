@@ -23,7 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from pyjob.errors import EntryPointError, PyjobError, message_of
+from pyjob.environment.mask import Mask
+from pyjob.errors import EntryPointError, PyjobError, message_of, one_line
 from pyjob.job.entry import find_entry_class
 from pyjob.job.neighbours import EntryLoader, loaded_jobs, refuse_conflicts, refuse_contradictions
 from pyjob.manifest import Manifest
@@ -103,7 +104,15 @@ def make_instance(cls: type) -> object:
     return cls()
 
 
-def describe_failure(error: BaseException, manifest: Manifest) -> str:
+def reason_of(error: BaseException, manifest: Manifest, mask: Mask) -> str:
+    """Why loading failed, as `/live` and the log tell it: one line, without what ``mask`` hides."""
+    try:
+        return one_line(mask(_described(error, manifest)))
+    except Exception:  # noqa: BLE001  an error of the author's making; loading must end all the same
+        return f"{one_line(mask(message_of(error)))}, cause={type(error).__name__}"
+
+
+def _described(error: BaseException, manifest: Manifest) -> str:
     """One line for `/live` (SPEC 4.2): ``message, cause=Type, traceback=file:line, ...``."""
     message = " ".join(message_of(error).split())
     requirements = manifest.jobtype_extra.requirements_path

@@ -65,6 +65,10 @@ class OneLine(logging.LoggerAdapter[logging.Logger]):
             msg = f"{msg}: {error}"
         return one_line(str(msg)[:LONGEST_MESSAGE]), kwargs
 
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """A caller has left: the access line says so, and more of it."""
+        self.debug(msg, *args, **kwargs)
+
 
 class Channel(HTTPChannel):  # type: ignore[misc]
     """One connection."""

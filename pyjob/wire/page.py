@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from waitress.buffers import ReadOnlyFileBasedBuffer
 
 from pyjob.environment.mask import Mask
-from pyjob.logs import log_failure
+from pyjob.logs.failure import log_failure
 from pyjob.wire.file import FileSection
 from pyjob.wire.stream import StreamedResponse
 
@@ -29,16 +29,21 @@ class Page:
 
     Until the first piece of the body has come, nothing is passed on to the server, so that an exception can
     still be answered; ``has_begun`` tells when that is over. ``asked`` names the request in the log.
-    ``ended`` is called once, by `end` or at the end of the body.
+    ``ended`` is called once, by `end` or at the end of the body, with the status and the bytes of the body
+    (None where nobody has counted them).
     """
 
     def __init__(
-        self, application: WSGIApplication, asked: str, ended: Callable[[], None], mask: Mask
+        self,
+        application: WSGIApplication,
+        asked: str,
+        ended: Callable[[str, int | None], None],
+        mask: Mask,
     ) -> None:
         self._application = application
         self._mask = mask
         self._asked = asked
-        self._ended: Callable[[], None] | None = ended
+        self._ended: Callable[[str, int | None], None] | None = ended
         self._status = ""
         self._headers: list[tuple[str, str]] = []
         self._start_response: StartResponse
@@ -60,18 +65,18 @@ class Page:
             except BaseException:
                 _close(body)
                 raise
-            self.end()
+            self.end(self._status)
             sent: Iterable[bytes] = ReadOnlyFileBasedBuffer(file, body.block_size)
             return sent
         if isinstance(body, (list, tuple)) and self._status and not self.has_begun:
             return self._whole(body)
         return self._stream(body, environ, context)
 
-    def end(self) -> None:
-        """It is over, also where it has failed."""
+    def end(self, status: str, size: int | None = None) -> None:
+        """It is over, also where it has failed and is answered ``status`` by somebody else."""
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended()
+            ended(status, size)
 
     def _whole(self, pieces: Sequence[bytes]) -> Iterable[bytes]:
         """A body that is there already: its length is known, and nothing more is to be done for it."""
@@ -83,7 +88,7 @@ class Page:
         self.has_begun = True
         self._start_response(self._status, headers)
         _close(pieces)
-        self.end()
+        self.end(self._status, len(body))
         return [body]
 
     def _stream(self, body: Iterable[bytes], environ: WSGIEnvironment, context: Context) -> Iterable[bytes]:
@@ -99,7 +104,7 @@ class Page:
             raise
         whole = _Body(body, chain((first,), pieces))
         stream = StreamedResponse(self._status, self._headers, whole, context)
-        stream.ended = self._tell_end
+        stream.ended = lambda error: self._tell_end(error, stream.sent)
         if self.has_begun:  # by write()
             return stream
         self.has_begun = True
@@ -124,8 +129,8 @@ class Page:
         self.has_begun = True
         self._server_writes = self._start_response(self._status, self._headers)
 
-    def _tell_end(self, error: BaseException | None) -> None:
-        self.end()
+    def _tell_end(self, error: BaseException | None, sent: int) -> None:
+        self.end(self._status, sent)
         if error is not None:
             log_failure(logger, f"the web view broke off its answer to {self._asked}", error, self._mask)
 

@@ -23,6 +23,8 @@ class StreamedResponse:
     ) -> None:
         self.status = status
         self.ended: Callable[[BaseException | None], None] | None = None
+        # Bytes of the body, so far.
+        self.sent = 0
         self._headers = headers
         self._body = body
         self._items = iter(body)
@@ -41,7 +43,9 @@ class StreamedResponse:
 
     def __next__(self) -> bytes:
         try:
-            return self._context.run(next, self._items)
+            item = self._context.run(next, self._items)
+            self.sent += len(item)
+            return item
         except StopIteration:
             raise
         except Exception as error:

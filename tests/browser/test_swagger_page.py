@@ -129,7 +129,7 @@ def test_every_link_of_the_header_leads_somewhere_below_the_prefix(
     server, prefix = place
     targets = [link.get_property("href") for link in page.all("header nav a")]
     paths = [target.removeprefix(f"{server.url}{prefix}") for target in targets]
-    assert paths == ["/", "/metrics", "/health", "/openapi.json"]
+    assert paths == ["/", "/status", "/metrics", "/health", "/openapi.json"]
     assert [ask(server, "GET", f"{prefix}{path}")[0] for path in paths] == [307, 200, 200, 200]
 
 

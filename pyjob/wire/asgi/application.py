@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pyjob.environment.mask import Mask
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.event_loop import EventLoop
-from pyjob.logs import log_failure
+from pyjob.logs.failure import log_failure
 from pyjob.wire.asgi.environ import readable
 from pyjob.wire.asgi.exchange import Exchange
 from pyjob.wire.asgi.lifespan import Failure, Lifespan

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.util import is_hop_by_hop
 
 from pyjob.environment.mask import Mask
-from pyjob.logs import log_failure
+from pyjob.logs.failure import log_failure
 from pyjob.wire.asgi.environ import ENDLESS
 from pyjob.wire.asgi.protocol import Asgi, Message, Receive, Send
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyjob.environment.mask import Mask
 from pyjob.errors import message_of
-from pyjob.logs import log_failure
+from pyjob.logs.failure import log_failure
 from pyjob.wire.asgi.protocol import Asgi, Message
 
 if TYPE_CHECKING:

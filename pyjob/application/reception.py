@@ -1,0 +1,75 @@
+"""Where each request comes in: it gets its id and its caller, and the answer the id (SPEC 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from pyjob.dispatcher import PATH
+from pyjob.environment.mask import Mask
+from pyjob.errors import one_line
+from pyjob.logs.access import TOLD, AccessLog
+from pyjob.trace import CURRENT, Tracer
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Asked again and again by machines: what becomes of it is no news.
+ASKED_BY_MACHINES = frozenset(("/live", "/ready", "/health", "/metrics", "/status/data"))
+LONGEST_PATH = 200
+
+
+class Reception:
+    """Lets requests into one application.
+
+    Calls and pages tell of themselves; it tells of everything else that is refused.
+    """
+
+    def __init__(self, tracer: Tracer, mask: Mask, access_log: AccessLog) -> None:
+        self.tracer = tracer
+        self._mask = mask
+        self._access_log = access_log
+        self._names = tracer.answer_names
+        self._lower_names = frozenset(name.lower() for name in tracer.answer_names)
+
+    def receive(
+        self, application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """The answer of ``application``, made in the context of the request's trace."""
+        trace = self.tracer.trace_of(environ)
+
+        def begin(
+            status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+        ) -> Callable[[bytes], object]:
+            if status[0] > "3" and TOLD not in environ:
+                self._tell(status, environ)
+            headers = headers + self._ids(trace.tracing_id, headers)
+            if exc_info is None:
+                return start_response(status, headers)
+            return start_response(status, headers, exc_info)
+
+        token = CURRENT.set(trace)
+        try:
+            return application(environ, begin)
+        finally:
+            CURRENT.reset(token)
+
+    def _ids(self, tracing_id: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The id as headers, but for what ``headers`` have: the job may give its answer an id of its own."""
+        ids = [(name, tracing_id) for name in self._names]
+        for name, _ in headers:
+            if name.lower() in self._lower_names:
+                own = {name.lower() for name, _ in headers}
+                return [one for one in ids if one[0].lower() not in own]
+        return ids
+
+    def _tell(self, status: str, environ: WSGIEnvironment) -> None:
+        path = environ.get(PATH)
+        if path in ASKED_BY_MACHINES:
+            return
+        environ[TOLD] = True
+        if path is None:  # one that is refused as it stands
+            path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+        shown = one_line(self._mask(path))[:LONGEST_PATH]
+        self._access_log.refused(one_line(environ["REQUEST_METHOD"][:20]), shown, status)

@@ -1,0 +1,73 @@
+"""Records as text for people: one line each, with indented lines below it where there is more."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+
+from pyjob.logs.record import message_of_record, traceback_of
+
+# All but the line feed and the tab: what moves the cursor or changes colours may forge a line.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+INDENT = "\n    "
+# A value that needs no quotes.
+WORD = re.compile(r'[^\s"=,]+\Z')
+DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+COLOURS = {"DEBUG": "\x1b[32m", "INFO": "\x1b[34m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m"}
+LOUD = "\x1b[1;31m"
+
+
+class TextFormatter(logging.Formatter):
+    """``[2026-01-31 12:00:00] INFO message, tracing_id=..., caller_name=...`` in local time.
+
+    Lines after the first, of a message or a traceback, are indented: no text passes for a record of its own.
+    ``colours`` are for terminals.
+    """
+
+    def __init__(self, *, colours: bool = False) -> None:
+        super().__init__()
+        self._colours = colours
+        # The latest second and its text: making it costs more than all the rest.
+        self._second = (0, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        text = message_of_record(record)
+        if record.exc_info or record.exc_text:
+            text = f"{text}\n{traceback_of(record)}"
+        if record.stack_info:
+            text = f"{text}\n{record.stack_info}"
+        if text.isprintable():
+            return f"{self._head(record)} {text}{_suffix(record)}"
+        first, feed, rest = UNPRINTABLE.sub(_escape, text).partition("\n")
+        below = INDENT + rest.replace("\n", INDENT) if feed else ""
+        return f"{self._head(record)} {first}{_suffix(record)}{below}"
+
+    def _head(self, record: logging.LogRecord) -> str:
+        second, told = self._second
+        if int(record.created) != second:
+            told = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+            self._second = (int(record.created), told)
+        level = record.levelname
+        if self._colours:
+            return f"{DIM}[{told}]{PLAIN} {COLOURS.get(level, LOUD)}{level}{PLAIN}"
+        return f"[{told}] {level}"
+
+
+def _suffix(record: logging.LogRecord) -> str:
+    """The request in which the record was made, as `ContextFilter` has noted it."""
+    noted = record.__dict__
+    tracing_id, caller = noted.get("tracing_id"), noted.get("caller_name")
+    text = f", tracing_id={_value(tracing_id)}" if tracing_id else ""
+    return f"{text}, caller_name={_value(caller)}" if caller else text
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    return text if WORD.match(text) and text.isprintable() else json.dumps(text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found.group())[1:-1]
