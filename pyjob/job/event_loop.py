@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -72,11 +71,8 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
-    """Log what asyncio has to say as part of the request whose task it is about."""
-    about = told.get("task") or told.get("future") or told.get("handle")
-    get_context = getattr(about, "get_context", None)  # of tasks since Python 3.12
-    context = copy_context() if get_context is None else get_context()
-    context.run(loop.default_exception_handler, told)
+    """Log what asyncio has to say: a handler is run in the context of its task (since Python 3.12)."""
+    loop.default_exception_handler(told)
 
 
 async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
