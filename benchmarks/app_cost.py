@@ -7,7 +7,8 @@ one scope that says the same, a `receive` that gives the body and a `send` that 
 `async def`, which spares it a thread for each call. Requests through servers are another benchmark
 (server_ratio.py).
 
-The contenders take turns, so that what else the machine does hits all alike.
+The contenders take turns, so that what else the machine does hits all alike. A second table has parts of
+pyjob's own cost, each called alone.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import time
+import timeit
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from importlib.metadata import version
@@ -28,7 +31,12 @@ from report import place, print_table, spread
 from summing import PATH, PAYLOAD, Summing, bare, check_answer
 
 from pyjob import Settings, create
+from pyjob.environment.mask import Mask
+from pyjob.logs.access import log_access
 from pyjob.logs.setting_up import LogSettings, set_up_logging
+from pyjob.logs.structured import JsonFormatter
+from pyjob.metrics.calls import CallMetrics
+from pyjob.trace import TraceHeaders, Tracer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -85,11 +93,15 @@ def main() -> None:
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123  no path of the file system is meant
         contenders, missing = made_contenders(nowhere)
         costs = measured(contenders, rounds=options.rounds, calls=options.calls)
+        parts = {name: repeated(part, options.rounds, options.calls) for name, part in made_parts().items()}
     if options.json:
-        print(json.dumps({"place": place(), "microseconds": costs, "not installed": missing}))
+        told = {"place": place(), "microseconds": costs, "parts": parts, "not installed": missing}
+        print(json.dumps(told))
         return
     print(f"Microseconds a call, {options.rounds} rounds of {options.calls} calls; {place()}\n")
     print_table(("", "min", "median", "max", "above bare"), [_row(name, costs) for name in costs])
+    print()
+    print_table(("part", "min", "median", "max"), [[name, *spread(parts[name], 1)] for name in parts])
     for name in missing:
         print(f"\n{name}: not installed")
 
@@ -98,10 +110,12 @@ def made_contenders(access_lines: TextIO) -> tuple[dict[str, Run], list[str]]:
     """The contenders by name, and the names of those that are not installed."""
     # Root logging as in a process of pyjob's own; only the access lines of pyjob are written to it.
     set_up_logging(LogSettings(), access_lines)
+    logged = wsgi_run(create(Summing, settings=Settings(access_log=True), load="now"))
     contenders = {
         BARE: wsgi_run(bare),
         "pyjob": wsgi_run(create(Summing, settings=Settings(access_log=False), load="now")),
-        "pyjob, access log on": wsgi_run(create(Summing, settings=Settings(access_log=True), load="now")),
+        "pyjob, access log on": logged,
+        "pyjob, access log on, JSON lines": as_json(logged),
     }
     missing = []
     for name, make in (("Flask", flask_run), ("FastAPI", fastapi_run)):
@@ -110,6 +124,44 @@ def made_contenders(access_lines: TextIO) -> tuple[dict[str, Run], list[str]]:
         except ImportError:
             missing.append(name)
     return contenders, missing
+
+
+def as_json(run: Run) -> Run:
+    """``run`` while the root logger writes JSON lines."""
+
+    def run_with_json(calls: int) -> Answer:
+        [handler] = logging.getLogger().handlers
+        usual = handler.formatter
+        handler.setFormatter(JsonFormatter())
+        try:
+            return run(calls)
+        finally:
+            handler.setFormatter(usual)
+
+    return run_with_json
+
+
+def made_parts() -> dict[str, Callable[[], object]]:
+    """What a call costs of this and that; the access line is text."""
+    numbers = CallMetrics("summing", "1").endpoint(PATH)
+    tracer = Tracer(TraceHeaders(), Mask())
+    known = {**ENVIRON, "HTTP_X_REQUEST_TRACING_ID": "order-66", "HTTP_X_CALLER_NAME": "alice"}
+
+    def count() -> None:
+        numbers.start(waits=False)
+        numbers.finish(0.001, failed=False, tracing_id="order-66")
+
+    return {
+        "metrics of a call": count,
+        "a new tracing id": lambda: tracer.trace_of(ENVIRON),
+        "tracing id and caller of the request": lambda: tracer.trace_of(known),
+        "its access line": lambda: log_access("POST", PATH, "200 OK", 0.001, 0.0, 4),
+    }
+
+
+def repeated(part: Callable[[], object], rounds: int, calls: int) -> list[float]:
+    """Microseconds of ``part``, one number a round."""
+    return [each / calls * 1e6 for each in timeit.repeat(part, number=calls, repeat=rounds)]
 
 
 def measured(contenders: Mapping[str, Run], *, rounds: int, calls: int) -> dict[str, list[float]]:

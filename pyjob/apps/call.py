@@ -64,7 +64,6 @@ class CallRoom:
         self._read = reader_of(endpoint)
         self._check = endpoint.signature.check
         self._admission = admission
-        self._clock = admission.gate.clock
         self._context = context
         self._wait_for = wait_for
         self._max_body_size = max_body_size
