@@ -24,7 +24,8 @@ function clock(seconds, options = {}) {
   return new Date(seconds * 1000).toLocaleTimeString([], parts);
 }
 
-/** A chart in `box`: `lines` of { name, kind } (its classes), values as `format(value, largest)` writes them. */
+/** A chart in `box`: `lines` of { name, kind } (its classes), values as `format(value, size)` writes them,
+ * with the unit and the decimals that suit the size. */
 class Chart {
   constructor(box, { label, lines, format, least }) {
     this.lines = lines.map((line) => ({ ...line, shown: el("b", {}, "–"), values: [] }));
@@ -107,7 +108,7 @@ class Chart {
       const place = { x: (MARGIN.left + right) / 2, y: (MARGIN.top + bottom) / 2 + 5, "text-anchor": "middle" };
       parts.push(svg("text", { ...place, class: "empty" }, this.empty));
     }
-    this.tell(top);
+    this.tell();
     if (this.chosen !== null && this.times.length) {
       parts.push(svg("path", { class: "cross", d: `M${x(this.times[this.at()])},${MARGIN.top}V${bottom}` }));
     }
@@ -145,9 +146,9 @@ class Chart {
   }
 
   /** The values at the chosen time, or the latest, in the legend. */
-  tell(top) {
+  tell() {
     const at = this.at();
-    const write = (value) => (value === undefined || value === null ? "–" : this.format(value, top));
+    const write = (value) => (value === undefined || value === null ? "–" : this.format(value, value));
     this.lines.forEach((line) => { line.shown.textContent = write(line.values[at]); });
     const time = at < 0 ? "" : clock(this.times[at], { second: "2-digit" });
     this.when.textContent = time && `at ${time}`;

@@ -28,17 +28,17 @@ function brief(value) {
   return value.toLocaleString("en", { maximumSignificantDigits: 6 });
 }
 
-/** Calls per second, with as many decimals as the size of the axis asks for. */
-function rate(value, top) {
-  if (top >= 1000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
-  return value.toLocaleString("en", { maximumFractionDigits: top < 1 ? 2 : 1 });
+/** Calls per second, with as many decimals as suit `size`. */
+function rate(value, size) {
+  if (size >= 1000) return value.toLocaleString("en", { maximumFractionDigits: 0 });
+  return value.toLocaleString("en", { maximumFractionDigits: size < 1 ? 2 : 1 });
 }
 
-/** Seconds, or milliseconds where the axis ends below a second. */
-function duration(value, top) {
-  const [number, unit] = top < 1 ? [value * 1000, "ms"] : [value, "s"];
-  const scale = top < 1 ? top * 1000 : top;
-  return `${number.toLocaleString("en", { maximumFractionDigits: scale < 10 ? 1 : 0 })} ${unit}`;
+/** Seconds, or milliseconds where `size` is below a second. */
+function duration(value, size) {
+  const [factor, unit] = size < 1 ? [1000, "ms"] : [1, "s"];
+  const decimals = size * factor < 10 ? 1 : 0;
+  return `${(value * factor).toLocaleString("en", { maximumFractionDigits: decimals })} ${unit}`;
 }
 
 /** A span of time in its two largest units. */
