@@ -126,10 +126,15 @@ class BodyError(PayloadError):
 
 
 class BusyError(JobError):
-    """A valid call that is not run: 429 or 503 (SPEC 5). ``retry_after``: whole seconds, for the caller."""
+    """A valid call that is not run: 429 or 503 (SPEC 5).
 
-    def __init__(self, status: int, message: str, retry_after: int) -> None:
+    ``retry_after``: whole seconds, for the caller. ``waited``: seconds in the line, None where it never came
+    to it.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: int, waited: float | None = None) -> None:
         self.retry_after = retry_after
+        self.waited = waited
         kind = HTTPStatus(status).phrase
         super().__init__(status, message, kind=kind, headers={"Retry-After": str(retry_after)})
 

@@ -13,7 +13,7 @@ from pyjob.application import Application
 from pyjob.environment import Environment, environment_of
 from pyjob.errors import ManifestError
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
-from pyjob.logs.setting_up import LogSettings, hide_in_logs, set_up_logging
+from pyjob.logs.setting_up import LogKeeper, LogSettings, hide_in_logs, set_up_logging
 from pyjob.logs.strays import log_strays
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
 from pyjob.serving.takeover import meet
@@ -75,17 +75,20 @@ def own_application(
     """
     manifest, environment = source.configuration()
     variables = {**os.environ, **environment.variables}
-    set_up_logging(LogSettings.from_environment(variables, log_level), mask=environment.mask)
+    log_settings = LogSettings.from_environment(variables, log_level)
+    set_up_logging(log_settings, mask=environment.mask)
     log_strays(environment.mask)
+    keeper = LogKeeper(log_settings, environment.mask)
     return assembled(
         manifest,
         environment,
-        maker_of(manifest, environment),
+        maker_of(manifest, environment, imported=keeper.look_after),
         Surroundings(chdir, own_process=True, environment=environment.variables),
         settings=settings,
         prefix=prefix,
         threads=threads,
         caller=caller,
+        loaded=keeper.look_after,
         roots=roots,
     )
 
@@ -100,9 +103,13 @@ def assembled(
     prefix: str = "",
     threads: int | None = None,
     caller: NameCaller | None = None,
+    loaded: Callable[[], None] = lambda: None,
     roots: tuple[object, ...] = (),
 ) -> Application:
-    """An application of what is known of a job and of its server; ``caller`` names who a request is from."""
+    """An application of what is known of a job and of its server.
+
+    ``caller`` names who a request is from; ``loaded`` is called once all code that loads the job has run.
+    """
     hide_in_logs(environment.mask)
     # The job's variables are in force only once it loads, but the rest is to be known before.
     variables = {**os.environ, **environment.variables}
@@ -114,15 +121,24 @@ def assembled(
         deployment=Deployment.from_environment(variables),
         tracer=Tracer(TraceHeaders.from_environment(variables), environment.mask, caller),
         environment=environment,
+        loaded=loaded,
         meet_server=lambda application, environ: meet(application, environ, application, *roots),
         threads=threads,
         prefix=prefix,
     )
 
 
-def maker_of(manifest: Manifest, environment: Environment) -> Callable[[], object]:
-    """What makes the instance of a job in a folder."""
-    return lambda: make_instance(load_entry_class(manifest, environment.variables))
+def maker_of(
+    manifest: Manifest, environment: Environment, *, imported: Callable[[], None] = lambda: None
+) -> Callable[[], object]:
+    """What makes the instance of a job in a folder; ``imported`` is called once its code is imported."""
+
+    def make() -> object:
+        cls = load_entry_class(manifest, environment.variables)
+        imported()
+        return make_instance(cls)
+
+    return make
 
 
 def unloadable_application(error: Exception, folder: Path, log_level: str | None = None) -> Application:

@@ -27,10 +27,8 @@ LONGEST = 100
 PLAIN = re.compile(rf"[!-+\--~]{{1,{LONGEST}}}\Z")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
 # https://www.w3.org/TR/trace-context/#traceparent-header; later versions may have more at the end.
-TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?\Z"
-)
-
+_IDS = "(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+TRACEPARENT = re.compile(rf"(?:00-{_IDS}|(?!00|ff)[0-9a-f]{{2}}-{_IDS}(?:-.*)?)\Z")
 LONGEST_TRACESTATE = 512
 
 # Who a request is from, None where nobody knows.
@@ -40,19 +38,22 @@ logger = logging.getLogger(__name__)
 
 
 class Trace:
-    """One request: its ``tracing_id``, its ``caller`` (empty where unknown), what to ``mask`` in its log."""
+    """One request: its ``tracing_id``, its ``caller`` (empty where unknown), and what its log must not show.
 
-    __slots__ = ("caller", "mask", "tracing_id")
+    ``masks`` are those of the job that serves it, and of the jobs in whose requests it is made.
+    """
 
-    def __init__(self, tracing_id: str, caller: str, mask: Mask) -> None:
+    __slots__ = ("caller", "masks", "tracing_id")
+
+    def __init__(self, tracing_id: str, caller: str, masks: tuple[Mask, ...]) -> None:
         self.tracing_id = tracing_id
         self.caller = caller
-        self.mask = mask
+        self.masks = masks
 
 
 # The request that this thread or task serves, whichever application of the process it came to.
 CURRENT: ContextVar[Trace | None] = ContextVar("pyjob_trace", default=None)
-NONE = Trace("", "", Mask())
+NONE = Trace("", "", ())
 
 
 @dataclass(frozen=True)
@@ -99,35 +100,42 @@ class Tracer:
         self._id_key, self._request_id_key = _key(headers.tracing_id), _key(REQUEST_ID)
         self._caller_key = _key(headers.caller)
         self._mask = mask
+        self._masks = (mask,) if mask else ()
         self._name_caller = name_caller
         self._new_id = IdSource()
 
     def trace_of(self, environ: WSGIEnvironment) -> Trace:
-        """The trace of a request: its own id, or that of its ``traceparent``, or a new one."""
+        """The trace of a request: its own id, or that of its ``traceparent``, or a new one.
+
+        An application inside of another one, which has let the request in, goes on with what that one says.
+        """
+        outer = CURRENT.get()
         told = environ.get(self._id_key) or environ.get(self._request_id_key)
-        if told:
-            told = self._mask(told if PLAIN.match(told) else _ascii(_cleaned(told)))
+        if told and not PLAIN.match(told):
+            told = _ascii(_cleaned(told))
         if not told:
             parent = traceparent_of(environ)
-            told = self._new_id() if parent is None else parent[3:35]
+            told = parent[3:35] if parent else (outer.tracing_id if outer else "")
+        trace = Trace(self._mask(told) if told else self._new_id(), "", self._masks)
+        if outer is not None:
+            trace.masks = (*self._masks, *outer.masks)
         if self._name_caller is not None:
-            return Trace(told, self._named(self._name_caller, environ), self._mask)
-        caller = environ.get(self._caller_key)
-        if not caller:
-            return Trace(told, "", self._mask)
-        return Trace(told, caller if PLAIN.match(caller) else _cleaned(caller), self._mask)
+            trace.caller = self._mask(_named(self._name_caller, environ, trace))
+        elif caller := environ.get(self._caller_key):
+            trace.caller = self._mask(caller if PLAIN.match(caller) else _cleaned(caller))
+        return trace
 
-    def new_trace(self) -> Trace:
-        """The trace of a call that no request has brought."""
-        return Trace(self._new_id(), "", self._mask)
+    def trace_within(self, tracing_id: str | None = None, caller: str | None = None) -> Trace:
+        """The trace of a call in process: as it is told, else that of the request around it, or a new one."""
+        outer = CURRENT.get() or NONE
+        told = _ascii(_printable(tracing_id)) if tracing_id else outer.tracing_id
+        name = outer.caller if caller is None else self._mask(_printable(caller))
+        return Trace(self._mask(told) or self._new_id(), name, (*self._masks, *outer.masks))
 
-    def _named(self, name_caller: NameCaller, environ: WSGIEnvironment) -> str:
-        try:
-            name = name_caller(environ)
-        except Exception:
-            logger.exception("the function that names callers failed")
-            return ""
-        return "" if name is None else _printable(str(name))
+    def loading(self) -> Trace:
+        """The trace of what is done while the job loads: that of the request around it, if there is one."""
+        outer = CURRENT.get() or NONE
+        return Trace(outer.tracing_id, outer.caller, (*self._masks, *outer.masks))
 
 
 class IdSource:
@@ -144,6 +152,16 @@ class IdSource:
         if pid != os.getpid():  # never used before, or in a process that has been forked since
             self._source = _, prefix, following = os.getpid(), os.urandom(8).hex(), count(1).__next__
         return f"{prefix}{following():016x}"
+
+
+def _named(name_caller: NameCaller, environ: WSGIEnvironment, trace: Trace) -> str:
+    with traced(trace):  # what it logs belongs to the request
+        try:
+            name = name_caller(environ)
+            return "" if name is None else _printable(str(name))
+        except Exception:
+            logger.exception("the function that names callers failed")
+            return ""
 
 
 def traceparent_of(environ: WSGIEnvironment) -> str | None:

@@ -149,7 +149,7 @@ def test_a_probe_that_fails_has_none(client_of: ClientOf, caplog: pytest.LogCapt
     assert client.get("/live").status_code == client.get("/ready").status_code == 500
     assert lines(caplog) == []
     assert client.post("/perform", json={}).status_code == 503
-    assert lines(caplog) == ["POST /perform 503"]
+    assert lines(caplog) == ["POST /perform 503: the job failed to start"]
 
 
 def test_access_lines_can_be_switched_off(client_of: ClientOf, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import shutil
 import subprocess
 import threading
@@ -150,12 +151,17 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def of_all(expression: str) -> str:
+    """A query of the dashboard as Grafana sends it where nothing is chosen."""
+    return re.sub(r"\$(job|instance)", ".*", expression).replace("$__rate_interval", WINDOW)
+
+
 # The dashboard.
 
 
 @pytest.mark.parametrize("title", QUERIES)
 def test_every_query_of_the_dashboard_gives_something_under_load(scraped: Scraped, title: str) -> None:
-    expression = QUERIES[title].replace("$instance", ".*").replace("$__rate_interval", WINDOW)
+    expression = of_all(QUERIES[title])
     assert "$" not in expression
     until(lambda: scraped.values(expression) != [])
 
@@ -180,13 +186,14 @@ def test_the_variables_of_the_dashboard_have_values(scraped: Scraped) -> None:
         return scraped.ask(f"label/{label}/values", **{"match[]": series})
 
     until(lambda: values("name", "pyjob_job_info") == ["loaded"])
+    assert values("job", 'pyjob_job_info{name=~"loaded"}') == ["pyjob"]
     assert values("instance", 'pyjob_job_info{name=~"loaded"}') == [f"127.0.0.1:{scraped.job.port}"]
     assert values("instance", 'pyjob_job_info{name=~"another"}') == []
 
 
 def test_quantiles_have_calls_with_their_tracing_ids_beside_them(scraped: Scraped) -> None:
     quantiles = next(query for title, query in QUERIES.items() if title.endswith("{{endpoint}} p99"))
-    query = quantiles.replace("$instance", ".*").replace("$__rate_interval", WINDOW)
+    query = of_all(quantiles)
 
     def tracing_ids() -> list[str]:
         now = time.time()
@@ -202,7 +209,7 @@ def test_quantiles_have_calls_with_their_tracing_ids_beside_them(scraped: Scrape
 
 def test_alerts_that_a_load_deserves_are_pending_and_all_rules_are_sound(scraped: Scraped) -> None:
     who = f"loaded at 127.0.0.1:{scraped.job.port}: "
-    deserved = {"PyjobQueueFull", "PyjobErrorRate"}
+    deserved = {"PyjobQueueFull", "PyjobErrorRate", "PyjobMetricsFaults"}
 
     def rules() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = scraped.ask("rules")["groups"][0]["rules"]

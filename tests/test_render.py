@@ -92,8 +92,8 @@ def test_no_panel_lies_on_another_or_outside(dashboard: dict[str, Any]) -> None:
 
 def test_every_query_keeps_to_the_chosen_processes(dashboard: dict[str, Any]) -> None:
     for expression in EXPRESSIONS:
-        # The one label in each pair of braces that follows a name.
-        assert len(NAME.findall(expression)) == expression.count('{instance=~"$instance"')
+        # The first labels in each pair of braces that follows a name.
+        assert len(NAME.findall(expression)) == expression.count('{job=~"$job",instance=~"$instance"')
 
 
 def test_variables_that_are_used_are_there_and_choose_among_what_is_scraped(
@@ -104,8 +104,17 @@ def test_variables_that_are_used_are_there_and_choose_among_what_is_scraped(
     assert used - {SET_BY_GRAFANA, "__all"} == variables.keys()
     assert variables["datasource"]["query"] == "prometheus"
     assert variables["name"]["query"]["query"] == "label_values(pyjob_job_info, name)"
-    chosen = 'label_values(pyjob_job_info{name=~"$name"}, instance)'
-    assert variables["instance"]["query"]["query"] == chosen
+    for chosen in ("job", "instance"):
+        query = f'label_values(pyjob_job_info{{name=~"$name"}}, {chosen})'
+        assert variables[chosen]["query"]["query"] == query
+
+
+def test_only_the_scrape_job_is_hidden_and_it_is_every_one_of_the_chosen_jobs(
+    dashboard: dict[str, Any],
+) -> None:
+    hidden = [one for one in dashboard["templating"]["list"] if one.get("hide")]
+    assert [one["name"] for one in hidden] == ["job"]
+    assert hidden[0]["current"]["value"] == ["$__all"]
 
 
 def test_a_dashboard_of_one_title_replaces_itself_and_no_other(printed: Any) -> None:

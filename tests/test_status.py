@@ -86,6 +86,7 @@ def test_a_job_that_nobody_has_called_tells_nothing_but_its_state(client_of: Cli
     assert not any(data["history"]["calls"])
     assert set(data["history"]["p50"]) == {None}
     assert (data["errors"], data["metrics"], data["more_metrics"]) == ([], None, 0)
+    assert data["metrics_faults"] == 0
 
 
 def test_calls_are_counted_and_have_a_place_in_the_history(client_of: ClientOf) -> None:
@@ -160,11 +161,28 @@ def test_of_very_many_metrics_the_first_are_told_and_the_others_counted(job_of: 
     assert data["more_metrics"] == 1034
 
 
-def test_metrics_that_fail_leave_the_rest_as_it_is(job_of: JobOf) -> None:
+def test_when_a_counter_was_created_is_not_told_but_what_the_job_calls_so_is(job_of: JobOf) -> None:
+    client = job_of(
+        """
+        def perform(self): return 1
+        def metrics(self):
+            from prometheus_client import CollectorRegistry, Counter, Histogram
+            registry = CollectorRegistry()
+            Counter("hits", "Hits", registry=registry).inc(2)
+            Histogram("age", "Age", registry=registry).observe(3)
+            return [registry, {"name": "file_created", "value": 4}]
+        """
+    )
+    assert "hits_created" in client.get("/metrics").text
+    told = {each["name"]: each["value"] for each in data_of(client)["metrics"]}
+    assert told == {"hits_total": 2, "age_count": 1, "age_sum": 3, "file_created": 4}
+
+
+def test_metrics_that_fail_are_counted_and_leave_the_rest_as_it_is(job_of: JobOf) -> None:
     client = job_of("def perform(self): return 1\ndef metrics(self): raise SystemExit")
     assert client.post("/perform").json == 1
     data = data_of(client)
-    assert (data["metrics"], data["totals"]["calls"]) == ([], 1)
+    assert (data["metrics"], data["metrics_faults"], data["totals"]["calls"]) == ([], 1, 1)
 
 
 def test_it_answers_before_while_and_after_a_job_loads_and_when_it_goes_down(client_of: ClientOf) -> None:

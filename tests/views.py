@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from werkzeug.test import EnvironBuilder
@@ -14,6 +14,12 @@ BASE = "/pub/job/viewed/0.0.1/api/v1/webview"
 HTML = [("Content-Type", "text/html")]
 
 Application = Callable[[Any, Any], Any]
+IDS = frozenset(("x-request-tracing-id", "x-request-id"))
+
+
+def without_ids(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """``headers`` but for the id of the request, which is another each time."""
+    return [(name, value) for name, value in headers if name.lower() not in IDS]
 
 
 class Viewed:
@@ -91,7 +97,7 @@ class Server:
     def _start_response(self, status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:
         if exc_info:
             raise exc_info[1]
-        self.heads.append((status, headers))
+        self.heads.append((status, without_ids(headers)))
         if self.refusing is not None:
             raise self.refusing
         return self.written.append

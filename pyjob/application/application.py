@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyjob.application.numbers import Numbers
 from pyjob.application.reception import Reception
 from pyjob.application.rooms import Rooms, as_wsgi
 from pyjob.application.servers import Servers
@@ -22,24 +23,18 @@ from pyjob.errors import (
     ManifestError,
     SampleError,
 )
-from pyjob.gate.numbers import GateMetrics
 from pyjob.gate.row import Row
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
 from pyjob.job.loader import IS_LOADING, Surroundings, entered, reason_of
 from pyjob.logs.access import AccessLog
 from pyjob.logs.failure import log_failure
-from pyjob.logs.setting_up import look_after_logging
 from pyjob.manifest import Manifest, remarks_on
-from pyjob.metrics.calls import CallMetrics
-from pyjob.metrics.job import JobMetrics
-from pyjob.metrics.registry import add_job_metrics, new_registry
-from pyjob.metrics.state import StateMetrics
 from pyjob.openapi.document import CALLS
 from pyjob.routes import job_routes, waiting_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
-from pyjob.trace import CURRENT, Trace, Tracer, traced
+from pyjob.trace import Tracer, traced
 from pyjob.wire.asgi import AsgiApplication
 from pyjob.wire.response import error_response
 
@@ -56,9 +51,9 @@ class Application:
 
     Nothing that would not survive a fork exists before it serves: loading begins with `start`, which
     the first request calls where nobody has (SPEC 10.3). ``manifest``, ``environment``, ``state``, ``gates``,
-    ``gate`` (that of the calls) and ``job`` (None until it is read) are for reading. ``meet_server`` is
-    called with the first request of each server: only its environ tells which one this is. ``threads``: how
-    many that one has, where somebody knows (SPEC 10.4).
+    ``gate`` (that of the calls), ``job`` (None until it is read) and ``reception`` are for reading.
+    ``meet_server`` is called with the first request of each server: only its environ tells which one this
+    is. ``threads``: how many that one has, where somebody knows (SPEC 10.4).
     """
 
     def __init__(
@@ -69,6 +64,7 @@ class Application:
         surroundings: Surroundings,
         settings: Settings,
         deployment: Deployment,
+        loaded: Callable[[], None],
         meet_server: Callable[[Application, WSGIEnvironment], None],
         environment: Environment,
         tracer: Tracer,
@@ -87,7 +83,7 @@ class Application:
         self.environment = environment
         self._mask = environment.mask
         access_log = AccessLog(wanted=settings.access_log)
-        self._reception = Reception(tracer, self._mask, access_log)
+        self.reception = Reception(tracer, self._mask, access_log, self.state)
         self._context = JobContext(tracer.headers)
         self._event_loop = EventLoop()
         self._calls: dict[str, CallRoom] = {}
@@ -97,15 +93,13 @@ class Application:
         self._asgi: AsgiApplication | None = None
         self._starts_webview = False
         self.threads = threads
-        self._metrics = CallMetrics(manifest.name, manifest.version)
-        self._job_metrics: JobMetrics | None = None
-        state = StateMetrics(lambda: self.state.status)
-        self._registry = new_registry(self._metrics, GateMetrics(self.gate), state)
+        self._numbers = Numbers(manifest, self.gate, self.state)
+        self._loaded = loaded
         self._meet_server = meet_server
         self._rooms = Rooms(
             manifest=manifest,
             gates=self.gates,
-            metrics=self._metrics,
+            numbers=self._numbers,
             context=self._context,
             event_loop=self._event_loop,
             settings=settings,
@@ -123,7 +117,7 @@ class Application:
             logger.warning("%s", remark)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._reception.receive(self._answer, environ, start_response)
+        return self.reception.receive(self._answer, environ, start_response)
 
     def start(self) -> None:
         """Begin to load in a thread of its own, unless that has begun."""
@@ -142,10 +136,19 @@ class Application:
             raise error
         self._wait_until_ready()
 
-    def call(self, path: str, arguments: Mapping[str, Any] | None = None) -> Any:
+    def call(
+        self,
+        path: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        tracing_id: str | None = None,
+        caller: str | None = None,
+    ) -> Any:
         """Run the endpoint at ``path`` (`/perform`) in process, through the same checks and metrics.
 
-        Loads the job if nobody has, or waits for who does. Returns what the job returned; raises
+        ``tracing_id`` and ``caller`` are told of it in the log; by default those of the request to a job in
+        which it is called, if any. Loads the job if nobody has, or waits for who does. Returns what it
+        returned; raises
         `JobError` (404, 503), `PayloadError` for wrong arguments, and whatever the job raises.
         """
         if self._begin():
@@ -155,7 +158,7 @@ class Application:
         if short not in self._calls:
             raise JobError(404, f"there is no endpoint {path}, only {', '.join(self._calls) or 'none'}")
         environ = {"REQUEST_METHOD": "POST", "PATH_INFO": f"{CALLS}{short}", "SCRIPT_NAME": ""}
-        with traced(CURRENT.get() or self._reception.tracer.new_trace()):
+        with traced(self.reception.tracer.trace_within(tracing_id, caller)):
             return self._calls[short].call(dict(arguments or {}), environ)
 
     def lane_of(self, method: str, path: str) -> Lane | None:
@@ -225,7 +228,7 @@ class Application:
                 self._answer = table
 
     def _load_or_fail(self) -> BaseException | None:
-        with traced(Trace("", "", self._mask)):
+        with traced(self.reception.tracer.loading()):
             return self._load_and_tell()
 
     def _load_and_tell(self) -> BaseException | None:
@@ -237,7 +240,7 @@ class Application:
                 # Few servers send samples.
                 from pyjob.application.self_test import try_samples
 
-                try_samples(table, job, self._settings.self_test, self._mask)
+                try_samples(table, job, self._settings.self_test, self.reception.tracer, self._mask)
             if self._starts_webview and self._asgi is not None:
                 self._asgi.start()
             self._turn_to(table)
@@ -257,23 +260,21 @@ class Application:
         return None
 
     def _load_job(self) -> Job:
-        with entered(self.manifest, self._surroundings):
-            instance = self._make_instance()
-            self._context.attach(instance)
-            job = read_job(
-                instance, self.manifest, base_url=self._base_url, wait_for=self._event_loop.wait_for
-            )
-            if self._surroundings.own_process:
-                look_after_logging(self._mask)
+        try:
+            with entered(self.manifest, self._surroundings):
+                instance = self._make_instance()
+                self._context.attach(instance)
+                wait_for = self._event_loop.wait_for
+                job = read_job(instance, self.manifest, base_url=self._base_url, wait_for=wait_for)
+        finally:
+            self._loaded()  # also where it fails: the log is to say why
         for warning in job.warnings:
             logger.warning("%s", self._mask(warning))
-        if job.metrics is not None:
-            self._job_metrics = add_job_metrics(self._registry, job.metrics, self._mask)
+        self._numbers.add_job(job.metrics, self._mask)
         return job
 
     def _dispatcher(self, routes: RouteTable, otherwise: WSGIApplication | None = None) -> Dispatcher:
-        job_metrics = self._job_metrics
-        routes.at_all(self._rooms.service(self.state, self._deployment, self._registry, job_metrics))
+        routes.at_all(self._rooms.service(self.state, self._deployment))
         return Dispatcher(
             routes,
             prefix=self._prefix,

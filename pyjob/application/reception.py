@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pyjob.dispatcher import PATH
 from pyjob.environment.mask import Mask
 from pyjob.errors import one_line
+from pyjob.gate.door import SEAT, Seat
 from pyjob.logs.access import TOLD, AccessLog
+from pyjob.openapi.document import CALLS
+from pyjob.state import State
 from pyjob.trace import CURRENT, Tracer
 
 if TYPE_CHECKING:
@@ -18,18 +22,23 @@ if TYPE_CHECKING:
 # Asked again and again by machines: what becomes of it is no news.
 ASKED_BY_MACHINES = frozenset(("/live", "/ready", "/health", "/metrics", "/status/data"))
 LONGEST_PATH = 200
+WHY_NOT: Mapping[str, str] = MappingProxyType(
+    {"loading": "the job is still loading", "failed": "the job failed to start"}
+)
 
 
 class Reception:
     """Lets requests into one application.
 
-    Calls and pages tell of themselves; it tells of everything else that is refused.
+    Calls and pages tell of themselves; it tells of everything else that is refused, and by its ``state`` why
+    that is.
     """
 
-    def __init__(self, tracer: Tracer, mask: Mask, access_log: AccessLog) -> None:
+    def __init__(self, tracer: Tracer, mask: Mask, access_log: AccessLog, state: State) -> None:
         self.tracer = tracer
         self._mask = mask
         self._access_log = access_log
+        self._state = state
         self._names = tracer.answer_names
         self._lower_names = frozenset(name.lower() for name in tracer.answer_names)
 
@@ -37,7 +46,10 @@ class Reception:
         self, application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """The answer of ``application``, made in the context of the request's trace."""
-        trace = self.tracer.trace_of(environ)
+        seat: Seat | None = environ.get(SEAT)
+        waiting = None if seat is None else seat.waiting
+        # A request that has waited is the same request when it comes again.
+        trace = self.tracer.trace_of(environ) if waiting is None else waiting.trace
 
         def begin(
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
@@ -70,6 +82,11 @@ class Reception:
             return
         environ[TOLD] = True
         if path is None:  # one that is refused as it stands
-            path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
-        shown = one_line(self._mask(path))[:LONGEST_PATH]
-        self._access_log.refused(one_line(environ["REQUEST_METHOD"][:20]), shown, status)
+            path = environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace")
+        why = WHY_NOT.get(self._state.status, "") if status.startswith("503") else ""
+        self.tell_refused(environ["REQUEST_METHOD"], path, status, why)
+
+    def tell_refused(self, method: str, path: str, status: str, why: str) -> None:
+        """The line of a request that was refused; ``path`` is decoded."""
+        shown = one_line(self._mask(path.removeprefix(CALLS)))[:LONGEST_PATH]
+        self._access_log.refused(one_line(method[:20]), shown, status, why)

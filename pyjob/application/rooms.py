@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry
-
+from pyjob.application.numbers import Numbers
 from pyjob.apps.call import CallRoom
 from pyjob.apps.probes import ProbesRoom
 from pyjob.apps.status import StatusRoom
@@ -22,8 +21,6 @@ from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop
 from pyjob.logs.access import AccessLog
 from pyjob.manifest import Manifest
-from pyjob.metrics.calls import CallMetrics
-from pyjob.metrics.job import JobMetrics
 from pyjob.routes import service_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
@@ -43,7 +40,7 @@ class Rooms:
 
     manifest: Manifest
     gates: Row
-    metrics: CallMetrics
+    numbers: Numbers
     context: JobContext
     event_loop: EventLoop
     settings: Settings
@@ -53,14 +50,8 @@ class Rooms:
     meet: Callable[[WSGIEnvironment], None]
     since: float = field(default_factory=time.monotonic)
 
-    def service(
-        self,
-        state: State,
-        deployment: Deployment,
-        registry: CollectorRegistry,
-        job_metrics: JobMetrics | None,
-    ) -> Routes:
-        """What answers in every ``state`` of the job; ``job_metrics`` are its own, once there are any."""
+    def service(self, state: State, deployment: Deployment) -> Routes:
+        """What answers in every ``state`` of the job."""
         name, version = self.manifest.name, self.manifest.version
         probes = ProbesRoom(state, deployment, name=name, version=version, stuck=self._stuck)
         status = None
@@ -70,17 +61,17 @@ class Rooms:
                 name=name,
                 version=version,
                 gate=self.gates.calls,
-                metrics=self.metrics,
-                job_metrics=job_metrics,
+                metrics=self.numbers.calls,
+                job_metrics=self.numbers.job,
                 stuck=self._stuck,
                 since=self.since,
                 mask=self.mask,
             )
-        return service_routes(probes, registry, status)
+        return service_routes(probes, self.numbers.registry, status)
 
     def call(self, endpoint: Endpoint) -> CallRoom:
         """The room of one endpoint."""
-        metrics = self.metrics.endpoint(self.mask(endpoint.path))
+        metrics = self.numbers.calls.endpoint(self.mask(endpoint.path))
         return CallRoom(
             endpoint,
             admission=Admission(self.gates.calls, metrics, most=self._most),

@@ -12,6 +12,7 @@ from pyjob.application.samples import SampleRequest, attempt, sample_requests
 from pyjob.environment.mask import Mask
 from pyjob.errors import SampleError
 from pyjob.job.job import Job
+from pyjob.trace import Trace, Tracer, traced
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) -> None:
-    """Send ``table`` every sample of ``job``, each to be answered within ``seconds``.
+def try_samples(table: WSGIApplication, job: Job, seconds: float, tracer: Tracer, mask: Mask) -> None:
+    """Send ``table`` every sample of ``job``, each to be answered within ``seconds``, and by its own id.
 
     Raises `SampleError` that names all which are not answered as they should be.
     """
@@ -29,7 +30,7 @@ def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) ->
         logger.warning("the self-test had nothing to send: the job has no sample payload")
     client = Client(table)
     for request in requests:
-        failure = _Attempt(client, request).failure(seconds)
+        failure = _Attempt(client, request, tracer.trace_within()).failure(seconds)
         if failure is not None:
             failed.append(f"{request}: {failure}")
     if failed:
@@ -39,15 +40,17 @@ def try_samples(table: WSGIApplication, job: Job, seconds: float, mask: Mask) ->
 class _Attempt(threading.Thread):
     """One request in a thread of its own: what does not end in time is left to itself."""
 
-    def __init__(self, client: Client, request: SampleRequest) -> None:
+    def __init__(self, client: Client, request: SampleRequest, trace: Trace) -> None:
         super().__init__(name="pyjob-self-test", daemon=True)
         self._client = client
         self._request = request
+        self._trace = trace
         self._failure: str | None = None
         self._over = threading.Event()
 
     def run(self) -> None:
-        self._failure = attempt(self._client, self._request)
+        with traced(self._trace):
+            self._failure = attempt(self._client, self._request)
         self._over.set()
 
     def failure(self, seconds: float) -> str | None:

@@ -22,7 +22,6 @@ from pyjob.job.endpoints import Endpoint
 from pyjob.job.job import Await
 from pyjob.logs.access import TOLD, AccessLog
 from pyjob.logs.failure import log_failure
-from pyjob.trace import traced
 from pyjob.wire.arguments import reader_of
 from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.response import Response
@@ -106,13 +105,14 @@ class CallRoom:
         self, environ: WSGIEnvironment, seat: Seat | None, call: Call | None
     ) -> Response | StreamedResponse:
         """The whole road, or the rest of it for a ``call`` that has waited; raises nothing but `Parked`."""
+        method: str = environ["REQUEST_METHOD"]
         try:
             if call is None:
                 call = self._let_in(environ, seat)
             else:
                 self._resume(call, environ)
         except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
-            return self._refusal(error, call)
+            return self._refusal(error, call, method)
         try:
             answer = self._run(call, environ, result_response)
         except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
@@ -120,10 +120,10 @@ class CallRoom:
             answer = self._answer_to(failure_of(error), error, environ, call)
         else:
             if isinstance(answer, StreamedResponse):
-                answer.ended = lambda error: self._stream_ended(call, answer, error)
+                answer.ended = lambda error: self._stream_ended(call, answer, error, method)
                 return answer
             call.end(failed=False)
-        self._tell(call, answer)
+        self._tell(call, answer, method)
         return answer
 
     def _let_in(self, environ: WSGIEnvironment, seat: Seat | None) -> Call:
@@ -162,23 +162,24 @@ class CallRoom:
                 result = self._wait_for(result)
             return finish(result, environ)
 
-    def _stream_ended(self, call: Call, answer: StreamedResponse, error: BaseException | None) -> None:
+    def _stream_ended(
+        self, call: Call, answer: StreamedResponse, error: BaseException | None, method: str
+    ) -> None:
         call.end(failed=error is not None)
-        with traced(call.trace):  # the server sends a stream after the application has returned
-            if error is not None:
-                failure = failure_of(error).masked(self._mask)
-                call.note_error(failure.status, failure.kind)
-                self._log(failure, error)
-            self._tell(call, answer)
+        if error is not None:
+            failure = failure_of(error).masked(self._mask)
+            call.note_error(failure.status, failure.kind)
+            self._log(failure, error)
+        self._tell(call, answer, method)
 
-    def _refusal(self, error: Exception, call: Call | None) -> Response:
+    def _refusal(self, error: Exception, call: Call | None, method: str) -> Response:
         """The answer to a call that is not run."""
         failure = failure_of(error).masked(self._mask)
         if not isinstance(error, JobError):
             self._log(failure, error)
         answer = failure.answer()
-        waited = None if call is None else call.waited
-        self._access_log.refused(self._method, self._path, answer.status, failure.message, waited)
+        waited = getattr(error, "waited", None) if call is None else call.waited
+        self._access_log.refused(method, self._path, answer.status, failure.message, waited)
         return answer
 
     def _answer_to(
@@ -195,13 +196,16 @@ class CallRoom:
         except BaseException as second:  # noqa: BLE001  the author's response may fail too
             return failure_of(second).masked(self._mask).answer()
 
-    def _tell(self, call: Call, answer: Response | StreamedResponse) -> None:
+    def _tell(self, call: Call, answer: Response | StreamedResponse, method: str) -> None:
         """The line of a call that has run."""
-        has_left = call.is_gone()
+        if isinstance(answer, StreamedResponse):
+            has_left, size = not answer.is_whole and call.is_gone(), answer.sent
+        else:
+            has_left, size = call.is_gone(), len(answer.body)
         if has_left:
             call.abandon()
-        size = answer.sent if isinstance(answer, StreamedResponse) else len(answer.body)
-        self._access_log.ended(self._method, self._path, answer.status, call, size, has_left=has_left)
+        sent = None if method == "HEAD" else size
+        self._access_log.ended(method, self._path, answer.status, call, sent, has_left=has_left)
 
     def _tell_left(self, call: Call) -> None:
         """The line of a call whose caller has left it waiting."""

@@ -123,15 +123,19 @@ def _columns(bins: Sequence[Bin]) -> dict[str, Any]:
 
 
 def _own_metrics(job_metrics: JobMetrics | None) -> dict[str, Any]:
-    """The job's own metrics, None where it has none; and how many there are beyond those."""
+    """The job's own metrics, None where it has none; how many there are beyond those; and faults in them."""
     if job_metrics is None:
-        return {"metrics": None, "more_metrics": 0}
+        return {"metrics": None, "more_metrics": 0, "metrics_faults": 0}
     # Of a histogram, its sum and count say something in a table.
     samples = [one for one in job_metrics.samples(METRICS_AGE) if "le" not in one.labels]
     shown = [
         {"name": one.name, "labels": one.labels, "value": _plain(one.value)} for one in samples[:MOST_METRICS]
     ]
-    return {"metrics": shown, "more_metrics": len(samples) - len(shown)}
+    return {
+        "metrics": shown,
+        "more_metrics": len(samples) - len(shown),
+        "metrics_faults": job_metrics.faults,
+    }
 
 
 def _plain(value: float) -> float | str:

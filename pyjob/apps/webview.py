@@ -19,7 +19,6 @@ from pyjob.gate.gate import stays
 from pyjob.logs.access import TOLD, AccessLog
 from pyjob.logs.failure import log_failure
 from pyjob.openapi.document import CALLS
-from pyjob.trace import traced
 from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page
 from pyjob.wire.payload import BoundedBody, too_long
@@ -88,13 +87,14 @@ class WebviewRoom:
             call = self._let_in(environ, seat, waited if isinstance(waited, Call) else None, asked)
         except JobError as error:
             refusal = failure_of(error).answer()
-            self._access_log.refused(method, path, refusal.status, error.message)
+            waited = getattr(error, "waited", None)
+            self._access_log.refused(method, path, refusal.status, error.message, waited)
             return refusal(environ, start_response)
 
-        def ended(status: str, size: int | None) -> None:
+        def ended(status: str, size: int | None, is_whole: bool) -> None:
             call.end(failed=False)
-            with traced(call.trace):
-                self._access_log.ended(method, path, status, call, size, has_left=call.is_gone())
+            has_left = not is_whole and call.is_gone()
+            self._access_log.ended(method, path, status, call, size, has_left=has_left)
 
         page = Page(self._application, f"{method} {path}", ended, self._mask)
         try:
@@ -140,7 +140,7 @@ class WebviewRoom:
     def _asked(self, environ: WSGIEnvironment) -> tuple[str, str]:
         """Method and short path, for the log."""
         path = one_line(self._mask(environ[PATH].removeprefix(CALLS)))
-        return one_line(environ["REQUEST_METHOD"]), path[:LONGEST_PATH]
+        return one_line(environ["REQUEST_METHOD"][:20]), path[:LONGEST_PATH]
 
     def _inner(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """The environ as the application sees it: its own base, whatever alias the caller used."""

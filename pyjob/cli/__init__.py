@@ -80,7 +80,10 @@ def _run(options: argparse.Namespace) -> int:
             stream.reconfigure(errors="backslashreplace")  # a name may have letters that it lacks
     try:
         status: int = options.run(options)
-        if not _is_flushed(sys.stdout) and options.command != "run":  # a server has served all the same
+        error = _flushed(sys.stdout)
+        if error is not None and options.command != "run":  # a server has served, and its log has told
+            if not isinstance(error, BrokenPipeError):  # else who reads us has read enough
+                sys.stderr.write(f"pyjob: error: not everything could be written: {error}\n")
             return 1
     except PyjobError as error:
         if options.debug:
@@ -101,20 +104,18 @@ def _run(options: argparse.Namespace) -> int:
     return status
 
 
-def _is_flushed(stream: TextIO | None) -> bool:
-    """Whether everything has been written; else nothing more will be."""
-    if stream is None:
-        return True
+def _flushed(stream: TextIO | None) -> OSError | None:
+    """What kept the rest of ``stream`` from being written, if anything: then it is dropped."""
     try:
-        stream.flush()
+        if stream is not None:
+            stream.flush()
     except OSError as error:
         _let_go(stream)
-        if not isinstance(error, BrokenPipeError):  # who reads us has read enough
-            sys.stderr.write(f"pyjob: error: not everything could be written: {error}\n")
-        return False
-    return True
+        return error
+    return None
 
 
-def _let_go(stream: TextIO) -> None:
+def _let_go(stream: TextIO | None) -> None:
     """The interpreter must not try again to write what is left there when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

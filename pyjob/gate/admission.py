@@ -212,7 +212,7 @@ class Admission:
         else:
             call.forget()
             message = LEFT
-        raise BusyError(503, message, self.gate.retry_after())
+        raise BusyError(503, message, self.gate.retry_after(), call.waited)
 
     def _enter(self, on_turn: Callable[[], None], is_gone: Callable[[], bool], *, is_bounded: bool) -> Ticket:
         most, share = (self._most, self._share) if is_bounded else (None, None)

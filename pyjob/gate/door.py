@@ -11,6 +11,7 @@ import threading
 from typing import NoReturn, Protocol
 
 from pyjob.gate.gate import Gate, Standing, Ticket
+from pyjob.trace import Trace
 
 # Where a server that can park requests puts the seat of this one into the WSGI environ.
 SEAT = "pyjob.seat"
@@ -26,6 +27,10 @@ class Parked(BaseException):
 class Waiting(Protocol):
     """What a room leaves at a seat."""
 
+    @property
+    def trace(self) -> Trace:
+        """Whose request it is."""
+
     def lost(self) -> None:
         """The server will not come back with it, since the caller has left."""
 
@@ -36,6 +41,10 @@ class Seat(Protocol):
     @property
     def in_reserve(self) -> bool:
         """Whether its connection is one of the last, which are kept for what is no call (SPEC 5.3)."""
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What was left here, and has not been taken."""
 
     def is_gone(self) -> bool:
         """Whether the caller has left."""

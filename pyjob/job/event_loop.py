@@ -7,6 +7,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+from pyjob.trace import CURRENT, NONE, Trace, traced
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable
@@ -71,8 +73,14 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
-    """Log what asyncio has to say: a handler is run in the context of its task (since Python 3.12)."""
-    loop.default_exception_handler(told)
+    """Log what asyncio has to say: of a task, this is run in its context; of anything else, in any."""
+    about = told.get("task") or told.get("future") or told.get("handle")
+    if hasattr(about, "get_context"):  # of tasks since Python 3.12
+        loop.default_exception_handler(told)
+        return
+    # No id is better than a wrong one.
+    with traced(Trace("", "", (CURRENT.get() or NONE).masks)):
+        loop.default_exception_handler(told)
 
 
 async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:

@@ -6,6 +6,7 @@ import logging
 from typing import Protocol
 
 from pyjob.errors import one_line
+from pyjob.logs.handler import say
 
 # In the environ of a request that has an access line, or will have one.
 TOLD = "pyjob.access_told"
@@ -79,7 +80,7 @@ def log_access(
         return
     extra: dict[str, object] = {"method": method, "path": path}
     text = f"{method} {path} {'-' if status is None else status[:3]}"
-    if status is not None:
+    if status is not None and status[:3].isdecimal():
         extra["status"] = int(status[:3])
     if ran is not None:
         extra["running_ms"] = round(ran * 1000, 3)
@@ -94,5 +95,9 @@ def log_access(
         extra["remark"] = remark
         text = f"{text}: {remark}"
     # `Logger.log` would look through the stack for who has called it.
-    record = logger.makeRecord(logger.name, level, __file__, 0, text, (), None, extra=extra)
-    logger.handle(record)
+    try:
+        record = logger.makeRecord(logger.name, level, __file__, 0, text, (), None)
+        record.__dict__.update(extra)  # `extra` itself would not take what a factory of records has set
+        logger.handle(record)
+    except Exception as error:  # noqa: BLE001  somebody's factory or filter must cost nobody an answer
+        say(f"an access line cannot be logged: {type(error).__name__}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 
 from pyjob.environment.mask import Mask
-from pyjob.logs.record import extras_of, message_of_record, traceback_of
+from pyjob.logs.record import extras_of, message_of_record, plain_of, text_of, traceback_of
 from pyjob.trace import CURRENT, NONE
 
 
 class TraceFilter(logging.Filter):
     """Each record gets ``tracing_id`` and, if ``caller``, ``caller_name``: text, empty outside of requests.
 
-    What a record has already, from ``extra``, is kept.
+    What a record has under these names from ``extra`` is kept as ``extra_...``, if a request is served.
     """
 
     def __init__(self, *, caller: bool = True) -> None:
@@ -22,36 +22,58 @@ class TraceFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Add to ``record``; always True."""
         trace = CURRENT.get() or NONE
-        told = record.__dict__
-        told.setdefault("tracing_id", trace.tracing_id)
-        told.setdefault("caller_name", trace.caller if self._names_callers else "")
+        caller = trace.caller if self._names_callers else ""
+        _note(record, "tracing_id", trace.tracing_id)
+        _note(record, "caller_name", caller)
         return True
 
 
 class ContextFilter(TraceFilter):
     """For the handlers of a host's own logging: ids and callers, without the secrets of the job.
 
-    Secrets of the job whose request is served, or which loads, are masked in the record itself, and what
-    ``mask`` hides, whenever a record is made.
+    Secrets of the job whose request is served, or which loads, are masked in the record itself.
 
         "filters": {"request": {"()": "pyjob.logs.ContextFilter"}}
     """
 
-    def __init__(self, *, caller: bool = True, mask: Mask | None = None) -> None:
+    def __init__(self, *, caller: bool = True) -> None:
         super().__init__(caller=caller)
-        self._mask = mask or Mask()
+        self._masks: tuple[Mask, ...] = ()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add to ``record``, and mask it; always True."""
         super().filter(record)
-        for mask in (self._mask, (CURRENT.get() or NONE).mask):
-            if mask:
-                _hide(record, mask)
+        for mask in dict.fromkeys((*self._masks, *(CURRENT.get() or NONE).masks)):
+            _hide(record, mask)
         return True
+
+    def hide(self, mask: Mask) -> None:
+        """From now on, mask what ``mask`` hides in every record, whoever makes it and when."""
+        if mask and mask not in self._masks:
+            self._masks = (*self._masks, mask)
+
+
+def _note(record: logging.LogRecord, name: str, value: str) -> None:
+    noted = record.__dict__
+    before = noted.get(name)
+    if value and before and before is not value and str(before) != value:
+        noted[f"extra_{name}"] = before
+    if value or before is None:
+        noted[name] = value
 
 
 def _hide(record: logging.LogRecord, mask: Mask) -> None:
-    """Mask ``record`` itself: whatever formats it later, finds no secret."""
+    """Mask ``record`` itself: whatever formats it later, finds no secret. Never raises."""
+    try:
+        _mask_texts(record, mask)
+    except Exception as error:  # noqa: BLE001  whatever the author's objects do
+        record.msg = f"a record that cannot be masked is left out: {type(error).__name__}"
+        record.args = record.exc_info = record.exc_text = record.stack_info = None
+        for name in extras_of(record):
+            delattr(record, name)
+
+
+def _mask_texts(record: logging.LogRecord, mask: Mask) -> None:
     message = message_of_record(record)
     masked = mask(message)
     if masked != message:
@@ -63,7 +85,7 @@ def _hide(record: logging.LogRecord, mask: Mask) -> None:
         record.exc_text, record.exc_info = masked, None
     if record.stack_info:
         record.stack_info = mask(record.stack_info)
+    for name in ("caller_name", "tracing_id"):
+        setattr(record, name, mask(text_of(getattr(record, name, ""))))
     for name, value in extras_of(record).items():
-        masked = mask.inside(value)
-        if masked != value:
-            setattr(record, name, masked)
+        record.__dict__[name] = plain_of(value, mask)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TextIO
 
 from pyjob.environment.mask import Mask
+from pyjob.logs.structured import JsonFormatter
 
 
 class MaskingHandler(logging.StreamHandler[TextIO]):
@@ -23,11 +24,14 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
 
     def hide(self, mask: Mask) -> None:
         """From now on, write nothing that ``mask`` hides."""
-        if mask:
-            self._masks = (*self._masks, mask)
+        with self.lock or nullcontext():
+            if mask and mask not in self._masks:
+                self._masks = (*self._masks, mask)
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text; masked last, since tracebacks and arguments are in it."""
+        if isinstance(self.formatter, JsonFormatter):
+            return self.formatter.masked(record, self._masks)  # a number may be a secret: ``***`` is none
         text = super().format(record)
         for mask in self._masks:
             text = mask(text)
@@ -46,14 +50,15 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
         except (OSError, ValueError) as error:  # the reader has gone, the disk is full, the file is closed
             if not self._has_told:
                 self._has_told = True
-                _say(f"the log cannot be written ({error}): records are lost for as long as that lasts")
+                say(f"the log cannot be written ({error}): records are lost for as long as that lasts")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         """Say that a record has no text; the standard way would print its arguments raw."""
-        _say(f"a record of {record.name} ({record.pathname}:{record.lineno}) cannot be logged")
+        say(f"a record of {record.name} ({record.pathname}:{record.lineno}) cannot be logged")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell on stderr what cannot be told in the log."""
     if logging.raiseExceptions and sys.stderr is not None:
         with suppress(OSError, ValueError):  # nobody hears that either: no reason to fail a call
             sys.stderr.write(f"pyjob: {text}\n")

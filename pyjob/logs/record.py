@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+import operator
 import traceback
+from collections.abc import Mapping
 from typing import Any
+
+from pyjob.environment.mask import Mask
 
 # What every record has, with what Python 3.12, formatters and filters add: anything else came by `extra`.
 STANDARD = frozenset(
     (
-        *vars(logging.makeLogRecord({})),
+        *vars(logging.LogRecord("", 0, "", 0, "", (), None)),
         *("message", "asctime", "taskName", "tracing_id", "caller_name"),
     )
 )
+
+# How deep an extra is looked into: deeper, and where it holds itself, it is text.
+DEEPEST = 5
 
 
 def message_of_record(record: logging.LogRecord) -> str:
@@ -36,6 +43,25 @@ def traceback_of(record: logging.LogRecord) -> str:
 def extras_of(record: logging.LogRecord) -> dict[str, Any]:
     """What its maker gave by ``extra``."""
     return {name: value for name, value in vars(record).items() if name not in STANDARD}
+
+
+def plain_of(value: object, mask: Mask, depth: int = 0) -> object:
+    """``value`` of an extra without what ``mask`` hides: itself where there is nothing to hide."""
+    if isinstance(value, str):
+        masked = mask(value)
+        return value if masked == value else masked
+    if depth < DEEPEST and isinstance(value, Mapping):
+        pairs = [
+            (plain_of(key, mask, depth + 1), plain_of(one, mask, depth + 1)) for key, one in value.items()
+        ]
+        same = all(a is c and b is d for (a, b), (c, d) in zip(pairs, value.items(), strict=True))
+        return value if same else dict(pairs)
+    if depth < DEEPEST and isinstance(value, (list, tuple)):
+        items = [plain_of(one, mask, depth + 1) for one in value]
+        return value if all(map(operator.is_, items, value)) else items
+    told = text_of(value)  # what anything else would tell of itself
+    masked = mask(told)
+    return value if masked == told else masked
 
 
 def text_of(value: object) -> str:

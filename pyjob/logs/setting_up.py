@@ -100,21 +100,42 @@ def hide_in_logs(mask: Mask) -> None:
             handler.hide(mask)
 
 
-def look_after_logging(mask: Mask) -> None:
-    """What is to be done in the job's own process once its code has set up logging as it likes.
+class LogKeeper:
+    """Looks after logging in the job's own process, where the job may set it up as it likes.
 
-    Handlers of its own get ids, callers and ``mask`` like ours. Loggers of ours that `dictConfig` has
+    Handlers of its own get ids, callers and the ``mask`` like ours. Loggers of ours that `dictConfig` has
     disabled, as it does with all that it does not name, log again.
     """
-    tree = logging.getLogger().manager.loggerDict
-    loggers = [one for one in tree.values() if isinstance(one, logging.Logger)]
-    for one in loggers:
-        if one.name.partition(".")[0] in NEVER_DISABLED or one.name in NEVER_DISABLED:
-            one.disabled = False
-    for handler in _handlers(logging.getLogger(), *loggers):
-        has_filter = any(isinstance(one, ContextFilter) for one in handler.filters)
-        if not has_filter and not isinstance(handler, MaskingHandler):
-            handler.addFilter(ContextFilter(mask=mask))
+
+    def __init__(self, settings: LogSettings, mask: Mask) -> None:
+        self._settings = settings
+        self._mask = mask
+        self._has_told = False
+
+    def look_after(self) -> None:
+        """To be called when code of the job has run that may have done so."""
+        root = logging.getLogger()
+        loggers = [one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+        for one in loggers:
+            if one.name in NEVER_DISABLED or one.name.partition(".")[0] in NEVER_DISABLED:
+                one.disabled = False
+        for handler in _handlers(root, *loggers):
+            if isinstance(handler, MaskingHandler):
+                continue
+            filters = [one for one in handler.filters if isinstance(one, ContextFilter)]
+            if not filters:
+                filters = [ContextFilter(caller=self._settings.caller)]
+                handler.addFilter(filters[0])
+            filters[0].hide(self._mask)
+        if not any(isinstance(handler, MaskingHandler) for handler in root.handlers):
+            self._tell_of_others()
+
+    def _tell_of_others(self) -> None:
+        if self._settings.structured and not self._has_told:
+            self._has_told = True
+            logger.warning(
+                "the job has replaced the handler of the log: LOG_STRUCTURED has no effect on its own"
+            )
 
 
 def _handlers(*loggers: logging.Logger) -> Iterator[logging.Handler]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+import numbers
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pyjob.logs.record import extras_of, message_of_record, text_of, traceback_of
+from pyjob.environment.mask import Mask
+from pyjob.logs.record import DEEPEST, extras_of, message_of_record, text_of, traceback_of
 
-# How deep an extra is told as what it is: deeper, and where it holds itself, as text.
-DEEPEST = 5
 # What is ours to say.
 KEYS = frozenset(("time", "lvl", "msg", "logger", "exception", "stack"))
 # Made once: `json.dumps` with options makes one for each text.
@@ -34,6 +34,16 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON."""
+        return self.masked(record, ())
+
+    def masked(self, record: logging.LogRecord, masks: Iterable[Mask]) -> str:
+        """The record as JSON without what ``masks`` hide, be it a number."""
+        told = self._told(record)
+        for mask in masks:
+            told = _without(told, mask)
+        return ENCODE(told)
+
+    def _told(self, record: logging.LogRecord) -> Any:
         told: dict[str, Any] = {
             "time": self._time(record.created),
             "lvl": record.levelname,
@@ -48,8 +58,8 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             told["stack"] = record.stack_info
         for name, value in extras_of(record).items():
-            told[f"extra_{name}" if name in KEYS else name] = _plain(value)
-        return ENCODE(told)
+            told[f"extra_{name}" if name in KEYS else text_of(name)] = _extra(value)
+        return told
 
     def _time(self, created: float) -> str:
         second, told = self._second
@@ -59,12 +69,43 @@ class JsonFormatter(logging.Formatter):
         return f"{told}.{int(created % 1 * 1e6):06d}Z"
 
 
+def _extra(value: object) -> Any:
+    try:
+        return _plain(value)
+    except Exception:  # noqa: BLE001  the author's mapping
+        return text_of(value)
+
+
+def _without(value: Any, mask: Mask) -> Any:
+    """``value``, which is plain JSON, without what ``mask`` hides."""
+    if isinstance(value, dict):
+        return {mask(key): _without(item, mask) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, mask) for item in value]
+    if isinstance(value, str):
+        return mask(value)
+    told = str(value)
+    return value if mask(told) == told else mask(told)
+
+
+def _number(value: numbers.Real) -> Any:
+    """``value`` as JSON has it: also of a type of its own, such as NumPy's."""
+    try:
+        if isinstance(value, numbers.Integral):
+            str(whole := int(value))  # of too many digits, Python makes no text
+            return whole
+        number = float(value)
+    except Exception:  # noqa: BLE001  the author's type
+        return text_of(value)
+    return number if math.isfinite(number) else str(number)
+
+
 def _plain(value: object, depth: int = 0) -> Any:
     """``value`` as JSON has it, and text of what JSON does not have."""
-    if value is None or type(value) in (bool, str, int):
+    if value is None or type(value) in (bool, str):
         return value
-    if type(value) is float:
-        return value if math.isfinite(value) else str(value)
+    if isinstance(value, numbers.Real):
+        return _number(value)
     if depth < DEEPEST and isinstance(value, Mapping):
         return {text_of(key): _plain(item, depth + 1) for key, item in value.items()}
     if depth < DEEPEST and isinstance(value, (list, tuple)):

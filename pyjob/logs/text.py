@@ -34,7 +34,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
-        text = message_of_record(record)
+        text = message_of_record(record).rstrip("\n")  # warnings end with one
         if record.exc_info or record.exc_text:
             text = f"{text}\n{traceback_of(record)}"
         if record.stack_info:

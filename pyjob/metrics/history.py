@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 WIDTH = 5.0  # seconds a bin
 LENGTH = 180  # bins that have ended and are kept: 15 minutes
@@ -83,7 +83,7 @@ class History:
 
 def in_unix_time(bins: Sequence[Bin], ago: float) -> list[Bin]:
     """``bins`` with their ends as Unix time."""
-    return [replace(one, end=one.end + ago) for one in bins]
+    return [Bin(one.end + ago, one.calls, one.errors, one.refused, one.p50, one.p90, one.p99) for one in bins]
 
 
 def quantile(q: float, bounds: Sequence[float], counts: Sequence[int]) -> float | None:

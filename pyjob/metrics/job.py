@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 ERRORS = "pyjob_job_metrics_errors"
 # How long a scrape waits for the job, in seconds.
 PATIENCE = 2.0
+NUMBER = re.compile(r"[0-9.]+")
 
 
 class JobMetrics(Collector):
@@ -42,7 +44,8 @@ class JobMetrics(Collector):
         self._asked = self._looked = float("-inf")
         self._latest: list[Metric] = []
         self._errors = 0
-        self._is_wrong = False
+        # What was told last, without its numbers; empty once it was right.
+        self._told = ""
 
     def collect(self) -> Iterator[Metric]:
         """What the job reports now, as far as it is right, and the count of faults."""
@@ -53,14 +56,28 @@ class JobMetrics(Collector):
         yield CounterMetricFamily(ERRORS, "Faults found in what the job's metrics() gave", errors)
 
     def samples(self, max_age: float) -> list[Sample]:
-        """The job's own samples; asked anew only if it was ``max_age`` seconds ago or longer."""
+        """The job's own samples, but for when each was created, which serves Prometheus alone.
+
+        The job is asked anew only if it was ``max_age`` seconds ago or longer.
+        """
         with self._lock:
             is_old = time.monotonic() - self._looked >= max_age
         if is_old:
             self._ask()
         with self._lock:
             families = self._latest
-        return [sample for family in families for sample in family.samples]
+        return [
+            sample
+            for family in families
+            for sample in family.samples
+            if sample.name != f"{family.name}_created"
+        ]
+
+    @property
+    def faults(self) -> int:
+        """How many faults were found so far in what the job reported."""
+        with self._lock:
+            return self._errors
 
     def _ask(self) -> None:
         try:
@@ -98,7 +115,9 @@ class JobMetrics(Collector):
     def _tell(self, faults: int, told: list[str]) -> None:
         with self._lock:
             self._errors += faults
-            is_news = faults > 0 and not self._is_wrong  # told again only after it was right in between
-            self._is_wrong = faults > 0
+            text = one_line("; ".join(told))
+            kind = NUMBER.sub("", text)
+            is_news = kind not in ("", self._told)  # the same fault is not told again at every scrape
+            self._told = kind
         if is_news:
-            logger.warning("metrics() of the job: %s", one_line("; ".join(told)))
+            logger.warning("metrics() of the job: %s", text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.core import Metric
@@ -61,7 +63,7 @@ class Report:
         if len(self.told) < MOST_TOLD:
             text = message_of(error)
             if not isinstance(error, WrongMetricError):
-                text = f"it raised {type(error).__name__}: {text}"
+                text = f"it raised {type(error).__name__}: {text}{_place(error)}"
             self.told.append(self._mask(text)[:LONGEST_FAULT])
 
     def _read(self, item: Any) -> None:
@@ -115,6 +117,12 @@ class Report:
             raise WrongMetricError(f"{taken[0]} is the name of a metric of pyjob itself")
         if taken := sorted(names & self._names):
             raise WrongMetricError(f"{taken[0]} is the name of another metric of the job")
+
+
+def _place(error: BaseException) -> str:
+    """Where in the author's code it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if len(frames) > 1 else ""
 
 
 def _is_collector(value: Any) -> bool:

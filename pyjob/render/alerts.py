@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# The job of the scrape configuration: what it says of targets that do not answer at all has only this name.
+# The job of the scrape configuration: of targets that have never answered, nothing else is known.
 SCRAPE_JOB = "pyjob"
 DOCUMENT = "docs/monitoring.md, The alerts"
 
-# Puts the job's name beside the value; the labels of the target stay as they are.
-WITH_NAME = "* on (job, instance) group_left (name) pyjob_job_info"
+# Puts the job's name beside the value; the labels of the target stay as they are. Looks back, since a process
+# may be down just now; and takes one of what it finds, since a new version may have come meanwhile.
+WITH_NAME = (
+    "* on (job, instance) group_left (name) topk by (job, instance) (1, last_over_time(pyjob_job_info[5m]))"
+)
 WHO = "{{ $labels.name }} at {{ $labels.instance }}"
 
 
@@ -40,21 +43,32 @@ class Alert:
 ALERTS = (
     Alert(
         "PyjobDown",
-        f'up{{job="{SCRAPE_JOB}"}} == 0',
+        # Also what was a pyjob within the last hour, whatever its scrape job is called; and after that hour,
+        # what this already fires for.
+        f'up{{job="{SCRAPE_JOB}"}} == 0 or (up == 0 and on (job, instance)'
+        ' (last_over_time(pyjob_job_info[1h]) or ALERTS{alertname="PyjobDown"}))',
         2,
         "critical",
-        "{{ $labels.instance }} does not answer",
+        "{{ $labels.job }} at {{ $labels.instance }} does not answer",
         "Its /metrics could not be read for two minutes. Look whether the process runs, and what its log"
         " says last.",
     ),
     Alert(
         "PyjobLoadFailed",
         # Looks back, since an orchestrator restarts it meanwhile, and that loads anew.
-        'max_over_time(pyjob_state{pyjob_state="failed"}[5m]) > 0',
+        f'max_over_time(pyjob_state{{pyjob_state="failed"}}[5m]) {WITH_NAME} > 0',
         1,
         "critical",
-        "{{ $labels.instance }} could not load its job",
+        f"{WHO} could not be loaded",
         "It answers no calls. /live and the log say what the job raised while it was loaded.",
+    ),
+    Alert(
+        "PyjobLoading",
+        f'pyjob_state{{pyjob_state="loading"}} {WITH_NAME} == 1',
+        15,
+        "warning",
+        f"{WHO} is still loading",
+        "It answers no calls. If its model is not that large, it hangs: look at what its log says last.",
     ),
     Alert(
         "PyjobErrorRate",
@@ -91,6 +105,14 @@ ALERTS = (
         f"{WHO}: calls are refused ({{{{ $labels.reason }}}})",
         "They are answered 503 and not run. queue_timeout: calls wait too long; connections, threads: there"
         " are more callers than the server takes.",
+    ),
+    Alert(
+        "PyjobMetricsFaults",
+        f"increase(pyjob_job_metrics_errors_total[10m]) {WITH_NAME} > 0",
+        10,
+        "warning",
+        f"{WHO}: its metrics() gives something wrong",
+        "Calls are served. Of the job's own metrics some are missing, or all are old: the log says why.",
     ),
 )
 

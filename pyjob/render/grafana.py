@@ -11,6 +11,7 @@ DEFAULT_TITLE = "pyjob"
 SCHEMA_VERSION = 38  # that of Grafana 10.0; later ones bring it up to date when they import it
 COLUMNS = 24
 STAT_HEIGHT, GRAPH_HEIGHT, TITLE_HEIGHT = 4, 8, 1
+HIDDEN = 2
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -41,10 +42,13 @@ def _variables() -> list[dict[str, Any]]:
         "current": {},
     }
     # "All" has no value of its own (such as .*): it is every value of the query, so all of the chosen jobs.
+    of_name = 'label_values(pyjob_job_info{name=~"$name"}, '
     return [
         datasource,
         _label_values("name", "Job", "label_values(pyjob_job_info, name)"),
-        _label_values("instance", "Process", 'label_values(pyjob_job_info{name=~"$name"}, instance)'),
+        # Follows the name: the job of the scrape configuration is nothing to choose by.
+        {**_label_values("job", "Scrape job", f"{of_name}job)"), "hide": HIDDEN},
+        _label_values("instance", "Process", f"{of_name}instance)"),
     ]
 
 

@@ -36,6 +36,9 @@ ERRORS = "request_internal_errors_total"
 DURATION = "request_duration"
 WAIT = "pyjob_call_wait_seconds"
 QUANTILES = (0.5, 0.9, 0.99)
+# What tells processes apart, and several jobs of one of them.
+PROCESS_LABELS = ("job", "instance")
+PROCESS_LEGEND = "{{job}} {{instance}}"
 
 OVERVIEW = Row(
     "Overview",
@@ -160,7 +163,7 @@ TRAFFIC = Row(
             "Calls by process",
             "Calls started a second, to see whether they are spread evenly.",
             "reqps",
-            (Query(per_second("requests_started_total", "instance"), "{{instance}}"),),
+            (Query(per_second("requests_started_total", *PROCESS_LABELS), PROCESS_LEGEND),),
             width=12,
         ),
     ),
@@ -235,7 +238,7 @@ LINE = Row(
             "Longest call by process",
             "How long the oldest running call has run: a line that only climbs is a call that hangs.",
             "s",
-            (Query(each("pyjob_longest_call_seconds"), "{{instance}}"),),
+            (Query(each("pyjob_longest_call_seconds"), PROCESS_LEGEND),),
             width=12,
         ),
     ),
@@ -248,25 +251,25 @@ PROCESS = Row(
             "Memory",
             "Resident memory of each process.",
             "bytes",
-            (Query(each("process_resident_memory_bytes"), "{{instance}}"),),
+            (Query(each("process_resident_memory_bytes"), PROCESS_LEGEND),),
         ),
         Panel(
             "CPU",
             "Cores that each process keeps busy.",
             "none",
-            (Query(per_second("process_cpu_seconds_total", "instance"), "{{instance}}"),),
+            (Query(per_second("process_cpu_seconds_total", *PROCESS_LABELS), PROCESS_LEGEND),),
         ),
         Panel(
             "Uptime",
             "How long ago each process started.",
             "s",
-            (Query(f"time() - {each('process_start_time_seconds')}", "{{instance}}"),),
+            (Query(f"time() - {each('process_start_time_seconds')}", PROCESS_LEGEND),),
         ),
         Panel(
             "File descriptors",
             "Share of the file descriptors that a process may open, connections included.",
             "percentunit",
-            (Query(f"{each('process_open_fds')} / {each('process_max_fds')}", "{{instance}}"),),
+            (Query(f"{each('process_open_fds')} / {each('process_max_fds')}", PROCESS_LEGEND),),
         ),
         Panel(
             "Garbage collections",
@@ -278,7 +281,7 @@ PROCESS = Row(
             "Faults in the job's own metrics",
             "Found a second in what its metrics() gave; the log has the sentence. Empty without metrics().",
             "none",
-            (Query(per_second("pyjob_job_metrics_errors_total", "instance"), "{{instance}}"),),
+            (Query(per_second("pyjob_job_metrics_errors_total", *PROCESS_LABELS), PROCESS_LEGEND),),
         ),
     ),
 )

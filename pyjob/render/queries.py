@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# `$instance` is a variable of the dashboard; the other one Grafana sets to a few scrapes.
-CHOSEN = 'instance=~"$instance"'
+# `$job` and `$instance` are variables of the dashboard: several jobs of one process are one instance, and
+# differ in the job that scrapes them. The other one Grafana sets to a few scrapes.
+CHOSEN = 'job=~"$job",instance=~"$instance"'
 WINDOW = "$__rate_interval"
 
 

@@ -19,7 +19,8 @@ from pyjob.dispatcher import Lane
 from pyjob.errors import one_line
 from pyjob.gate.door import Parked
 from pyjob.serving.seat import Seat
-from pyjob.serving.task import Task
+from pyjob.serving.task import Refusal, Task
+from pyjob.wire.stream import TOLD
 
 # The last connections of the server's limit, kept for what is no call.
 RESERVE = 50
@@ -65,6 +66,13 @@ class OneLine(logging.LoggerAdapter[logging.Logger]):
             msg = f"{msg}: {error}"
         return one_line(str(msg)[:LONGEST_MESSAGE]), kwargs
 
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """A fault; of an answer that broke off, and has been told of with its request, no more than that."""
+        if getattr(sys.exception(), TOLD, False):
+            self.debug(msg, *args, **kwargs)
+        else:
+            super().exception(msg, *args, **kwargs)
+
     def info(self, msg: object, *args: object, **kwargs: Any) -> None:
         """A caller has left: the access line says so, and more of it."""
         self.debug(msg, *args, **kwargs)
@@ -74,6 +82,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     """One connection."""
 
     task_class = Task
+    error_task_class = Refusal
     parser_class = Request
     logger = OneLine(logging.getLogger("waitress"), {})
     request: Any

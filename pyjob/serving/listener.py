@@ -15,6 +15,7 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 
+from pyjob.application.reception import Reception
 from pyjob.lanes.lanes import Lanes
 from pyjob.serving.channel import Channel, reserve_of
 
@@ -37,6 +38,8 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
     """
 
     channel_class = Channel
+    # Of the application, to tell of what it never sees.
+    reception: Reception | None = None
     next_channel_cleanup: float
     _told_at = float("-inf")
     _has_no_room = _is_starved = False

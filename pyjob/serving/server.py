@@ -102,12 +102,15 @@ def _listen(
         tell_if_short(application.gate, capacity, application.manifest.name)
     options = where | _options(application) | {"connection_limit": capacity.connection_limit}
     try:
-        return open_listeners(application, loop, lanes, options)
+        listeners = open_listeners(application, loop, lanes, options)
     except (OSError, ValueError) as error:
         place = unix_socket or _url(host, port)
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         remedy = "; choose another port, or 0 for any that is free" if taken else ""
         raise AddressError(f"cannot listen on {place}: {error}{remedy}") from error
+    for listener in listeners:
+        listener.reception = application.reception
+    return listeners
 
 
 def _options(application: Application) -> dict[str, Any]:

@@ -46,6 +46,13 @@ def meet(application: Application, environ: WSGIEnvironment, *roots: object) -> 
     if SEAT in environ or taken:  # a server of ours, or a connection from before it became one
         return
     name = application.manifest.name
+    # A client of a test is no server.
+    if environ.get("SERVER_SOFTWARE") and not logger.hasHandlers():
+        logger.warning(
+            "job %s: nobody has set up logging in this process, so that only warnings are shown: call "
+            "logging.basicConfig(level=logging.INFO), or see docs/logging.md",
+            name,
+        )
     if channel is not None:
         try:
             threads = _take_over(application, channel, roots)

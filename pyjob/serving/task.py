@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from waitress.task import WSGITask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import build_http_date
 
 from pyjob.gate.door import SEAT
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 ADDED_HEADERS = frozenset(("date", "server", "via"))
 # Head and body of an answer that is no longer are copied together, to be sent with one call of the system.
 LARGEST_PIECE = 64 * 1024
+
+
+class Refusal(ErrorTask):  # type: ignore[misc]
+    """The answer of waitress itself to what the application never sees: too long, malformed, too late."""
+
+    def execute(self) -> None:
+        """Answer, and have the application tell of it."""
+        super().execute()
+        reception = getattr(self.channel.server, "reception", None)
+        if reception is not None:  # of a server of ours
+            method, path = getattr(self.request, "command", ""), getattr(self.request, "path", "")
+            reception.tell_refused(method or "-", path or "-", self.status, self.request.error.reason)
 
 
 class Task(WSGITask):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import sysconfig
@@ -15,12 +16,14 @@ from pyjob.manifest import Manifest
 # pytest changes it between tests, and expects to find it as it left it.
 NOT_OURS = frozenset({"PYTEST_CURRENT_TEST"})
 
+Logging = list[tuple[logging.Logger, int, list[logging.Handler], bool]]
+
 
 class LentProcess(AbstractContextManager[None]):
     """The process as `pyjob run` gives it to the job of ``manifest``, for a while: a test.
 
-    On the way out working directory, environment and ``sys.path`` are as before, and the modules of the
-    job's folder that came meanwhile are forgotten, so that the next one finds a process like this one's.
+    On the way out working directory, environment, ``sys.path`` and logging are as before, and the modules of
+    the job's folder that came meanwhile are forgotten, so that the next one finds a process like this one's.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -30,6 +33,7 @@ class LentProcess(AbstractContextManager[None]):
         with PROCESS_LOCK:
             self._folder, self._environment = Path.cwd(), dict(os.environ)
             self._path, self._modules = sys.path.copy(), frozenset(sys.modules)
+            self._logging = _logging()
             # First, also where it is on the path already: another job's folder may stand before it.
             sys.path.insert(0, str(self._manifest.folder))
             os.environ.update(JOB_NAME=self._manifest.name, JOB_VERSION=self._manifest.version)
@@ -44,6 +48,21 @@ class LentProcess(AbstractContextManager[None]):
                 else:
                     del os.environ[name]
             os.chdir(self._folder)
+            _restore(self._logging)
+
+
+def _logging() -> Logging:
+    """Level, handlers and whether it is disabled, of each logger that there is."""
+    root = logging.getLogger()
+    loggers = [root, *(one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger))]
+    return [(one, one.level, [*one.handlers], one.disabled) for one in loggers]
+
+
+def _restore(known: Logging) -> None:
+    for logger, level, handlers, disabled in known:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+        logger.disabled = disabled
 
 
 def _forget_modules(folder: Path, known: frozenset[str]) -> None:

@@ -29,21 +29,22 @@ class Page:
 
     Until the first piece of the body has come, nothing is passed on to the server, so that an exception can
     still be answered; ``has_begun`` tells when that is over. ``asked`` names the request in the log.
-    ``ended`` is called once, by `end` or at the end of the body, with the status and the bytes of the body
-    (None where nobody has counted them).
+    ``ended`` is called once, by `end` or at the end of the body, with the status, the bytes of the body (None
+    where nobody has counted them), and whether it was sent whole.
     """
 
     def __init__(
         self,
         application: WSGIApplication,
         asked: str,
-        ended: Callable[[str, int | None], None],
+        ended: Callable[[str, int | None, bool], None],
         mask: Mask,
     ) -> None:
         self._application = application
         self._mask = mask
         self._asked = asked
-        self._ended: Callable[[str, int | None], None] | None = ended
+        self._ended: Callable[[str, int | None, bool], None] | None = ended
+        self._written = 0
         self._status = ""
         self._headers: list[tuple[str, str]] = []
         self._start_response: StartResponse
@@ -72,11 +73,11 @@ class Page:
             return self._whole(body)
         return self._stream(body, environ, context)
 
-    def end(self, status: str, size: int | None = None) -> None:
+    def end(self, status: str, size: int | None = None, *, is_whole: bool = False) -> None:
         """It is over, also where it has failed and is answered ``status`` by somebody else."""
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended(status, size)
+            ended(status, size if self._has_body else None, is_whole)
 
     def _whole(self, pieces: Sequence[bytes]) -> Iterable[bytes]:
         """A body that is there already: its length is known, and nothing more is to be done for it."""
@@ -104,7 +105,7 @@ class Page:
             raise
         whole = _Body(body, chain((first,), pieces))
         stream = StreamedResponse(self._status, self._headers, whole, context)
-        stream.ended = lambda error: self._tell_end(error, stream.sent)
+        stream.ended = lambda error: self._tell_end(error, stream)
         if self.has_begun:  # by write()
             return stream
         self.has_begun = True
@@ -123,14 +124,15 @@ class Page:
         if not self.has_begun:
             self._begin()
         # Not every server takes the body away where HEAD asked.
+        self._written += len(data)
         return self._server_writes(data) if self._has_body else None
 
     def _begin(self) -> None:
         self.has_begun = True
         self._server_writes = self._start_response(self._status, self._headers)
 
-    def _tell_end(self, error: BaseException | None, sent: int) -> None:
-        self.end(self._status, sent)
+    def _tell_end(self, error: BaseException | None, stream: StreamedResponse) -> None:
+        self.end(self._status, self._written + stream.sent, is_whole=stream.is_whole)
         if error is not None:
             log_failure(logger, f"the web view broke off its answer to {self._asked}", error, self._mask)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,16 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 
+# An error that has this has been logged already.
+TOLD = "pyjob_told"
+
+
 class StreamedResponse:
     """``body`` sent item by item in ``context``; ``ended`` is called once, when it is over.
 
     Items are made after the application has returned, when the request's context variables are reset:
-    so each runs in a copy of the context in which the call ran. ``ended`` is given the error that broke
-    the stream, if one did.
+    so each runs in a copy of the context in which the call ran, and so does ``ended``, which is given the
+    error that broke the stream, if one did. ``sent`` are the bytes so far, ``is_whole`` whether they are all.
     """
 
     def __init__(
@@ -23,11 +28,13 @@ class StreamedResponse:
     ) -> None:
         self.status = status
         self.ended: Callable[[BaseException | None], None] | None = None
-        # Bytes of the body, so far.
         self.sent = 0
+        self.is_whole = False
         self._headers = headers
         self._body = body
         self._items = iter(body)
+        length = next((value for name, value in headers if name.lower() == "content-length"), "")
+        self._length = int(length) if length.isdecimal() else -1
         self._context = context
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -45,11 +52,15 @@ class StreamedResponse:
         try:
             item = self._context.run(next, self._items)
             self.sent += len(item)
+            self.is_whole = self.sent == self._length
             return item
         except StopIteration:
+            self.is_whole = True
             raise
         except Exception as error:
             self._end(error)
+            with suppress(Exception):  # the author's class may take none
+                setattr(error, TOLD, True)
             raise
         except BaseException as error:
             # sys.exit() in a job is no reason for a thread of the server to end, or to forget the connection.
@@ -72,4 +83,4 @@ class StreamedResponse:
     def _end(self, error: BaseException | None) -> None:
         ended, self.ended = self.ended, None
         if ended is not None:
-            ended(error)
+            self._context.run(ended, error)

@@ -37,7 +37,31 @@ DRAWN = "#rates .plot :is(circle, .line[d^=M])"
 MARK = "document.documentElement.dataset.mark = 'the same page'"
 
 
+# From now on the page is told so, whatever the server says; it looks at once.
+IS_TOLD = """
+const [told] = arguments;
+window.reallyFetch ??= window.fetch;
+window.fetch = async (...asked) => {
+  const answer = await window.reallyFetch(...asked);
+  return new Response(JSON.stringify({ ...await answer.json(), ...told }), answer);
+};
+return look();
+"""
+# How many pixels the widest text goes beyond the room that its tile has for it.
+OVERHANG = """
+Math.max(...[...document.querySelectorAll(".tiles dd")].map((each) => each.scrollWidth - each.clientWidth))
+"""
+LEVELS = '[...document.querySelectorAll("#durations .level")].map((each) => each.textContent)'
+SMALLEST = 320
+
+
 class StatusPage(Page):
+    def is_told(self, **numbers: object) -> None:
+        self.driver.execute_script(IS_TOLD, numbers)
+
+    def value(self, expression: str) -> Any:
+        return self.driver.execute_script(f"return {expression.strip()}")
+
     def is_shown(self) -> bool:
         return self.text("#state") == "Ready"
 
@@ -135,6 +159,59 @@ def test_a_server_that_has_gone_is_told_and_found_again(driver: Any, server: Ser
     page.until(page.is_shown)
     assert page.text("#notice") == ""
     assert page.one("html").get_attribute("data-mark") == "the same page"
+
+
+def test_shares_are_told_in_full_and_are_all_only_where_they_are(driver: Any, server: Server) -> None:
+    page = StatusPage(driver, f"{server.url}/status")
+    for errors, calls, share in (
+        (0, 7, "0"),
+        (1, 1_000_000, "<0.01"),
+        (1, 200, "0.5"),
+        (33, 1000, "3.3"),
+        (199, 200, "99.5"),
+        (999_999, 1_000_000, ">99.99"),
+        (200, 200, "100"),
+    ):
+        page.is_told(totals={"calls": calls, "errors": errors, "refused": 0, "abandoned": 0})
+        page.until(lambda share=share: page.text("#share") == f"{share} % of all")  # type: ignore[misc]
+
+
+def test_faults_in_the_jobs_own_metrics_are_told(driver: Any, make_job: MakeJob) -> None:
+    code = "class Job:\n    def perform(self): ...\n    def metrics(self): raise KeyError('x')\n"
+    with started(pyjob_run(make_job(code))) as server:
+        server.wait_until("/ready", 200)
+        page = StatusPage(driver, f"{server.url}/status")
+        page.until(lambda: re.fullmatch(r"\d+ faults? in metrics\(\) so far: .+\.", page.text("#faults")))
+        assert page.text("#no-metrics") == "Its metrics() gives nothing now."
+
+
+def test_one_long_call_leaves_short_ones_readable(driver: Any, server: Server) -> None:
+    page = StatusPage(driver, f"{server.url}/status")
+    now = page.value("Date.now() / 1000")
+    ends = [now - 100 + 5 * at for at in range(20)]
+    calls, none = [1] * 20, [0] * 20
+
+    def durations(p50: float, p99: float) -> dict[str, object]:
+        columns = {"calls": calls, "errors": none, "refused": none}
+        quantiles = {"p50": [p50] * 20, "p90": [p50] * 20, "p99": [p50] * 19 + [p99]}
+        return {"width": 5, "end": ends, **columns, **quantiles}
+
+    page.is_told(now=now, history=durations(0.012, 60))
+    page.until(lambda: page.value(LEVELS) == ["10 ms", "100 ms", "1 s", "10 s", "100 s"])
+    page.is_told(now=now, history=durations(0.0005, 0.0009))
+    page.until(lambda: page.value(LEVELS) == ["0.1 ms", "0.2 ms", "0.5 ms", "1 ms"])
+    page.is_told(now=now, history=durations(0.1, 0.1))
+    page.until(lambda: page.value(LEVELS) == ["100 ms", "200 ms", "500 ms", "1 s"])
+
+
+@pytest.mark.parametrize("width", [SMALLEST, NARROW])
+def test_numbers_stay_within_their_tiles_on_small_phones(driver: Any, server: Server, width: int) -> None:
+    with screen(driver, width, "light"):
+        page = StatusPage(driver, f"{server.url}/status")
+        page.is_told(uptime=3599, longest=3599, running=1)
+        page.until(lambda: page.text("#uptime") == page.text("#longest") == "59 min 59 s")
+        assert page.value(OVERHANG) == 0
+        assert page.needs_no_sideways_scrolling()
 
 
 @contextmanager

@@ -18,19 +18,42 @@ function stepFor(most) {
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => most / step <= 4);
 }
 
+/** An axis from 0 up to `least` at least: its `levels`, all of them written with the unit that suits `size`, and which
+ * `share` of the height a value takes. */
+const linear = (least) => (values) => {
+  const most = Math.max(least, ...values);
+  const step = stepFor(most);
+  const steps = Math.ceil(most / step - 1e-9);
+  const size = steps * step;
+  return { size, levels: Array.from({ length: steps + 1 }, (_, at) => at * step), share: (value) => value / size };
+};
+
+/** An axis of whole powers of ten, from `least` to `most` where there are no values: small ones show beside large ones.
+ * Few powers have 2 and 5 times their own as levels, too. */
+const logarithmic = (least, most) => (values) => {
+  const known = values.filter((value) => value > 0).map(Math.log10);
+  const from = Math.floor(Math.min(...(known.length ? known : [Math.log10(least)])) + 1e-9);
+  const to = Math.max(Math.ceil(Math.max(...(known.length ? known : [Math.log10(most)])) - 1e-9), from + 1);
+  const factors = to - from <= 2 ? [1, 2, 5] : [1];
+  const powers = Array.from({ length: to - from + 1 }, (_, at) => 10 ** (from + at));
+  const levels = powers.flatMap((power) => factors.map((factor) => factor * power));
+  const share = (value) => (Math.log10(value) - from) / (to - from);
+  return { levels: levels.filter((level) => share(level) < 1 + 1e-9), share };
+};
+
 /** The time of day where the reader is; `seconds` is Unix time. */
 function clock(seconds, options = {}) {
   const parts = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...options };
   return new Date(seconds * 1000).toLocaleTimeString([], parts);
 }
 
-/** A chart in `box`: `lines` of { name, kind } (its classes), values as `format(value, size)` writes them,
- * with the unit and the decimals that suit the size. */
+/** A chart in `box`: `lines` of { name, kind } (its classes) on an `axis`, values as `format(value, size)` writes
+ * them, with the unit and the decimals that suit the size. */
 class Chart {
-  constructor(box, { label, lines, format, least }) {
+  constructor(box, { label, lines, format, axis }) {
     this.lines = lines.map((line) => ({ ...line, shown: el("b", {}, "–"), values: [] }));
     this.format = format;
-    this.least = least; // the axis goes up to this at least
+    this.axis = axis;
     this.label = label;
     this.times = [];
     this.chosen = null; // the time that the reader points at
@@ -91,17 +114,16 @@ class Chart {
   draw() {
     const { clientWidth: width, clientHeight: height } = this.plot;
     if (!width || this.from === undefined) return;
-    const most = Math.max(this.least, ...this.lines.flatMap(({ values }) => values));
-    const step = stepFor(most);
-    const top = Math.ceil(most / step - 1e-9) * step;
+    const { levels, size, share } = this.axis(this.lines.flatMap(({ values }) => values));
     const bottom = height - MARGIN.bottom;
     const right = width - MARGIN.right;
     const x = (time) => MARGIN.left + ((time - this.from) / (this.to - this.from)) * (right - MARGIN.left);
-    const y = (value) => bottom - (value / top) * (bottom - MARGIN.top);
+    const y = (value) => bottom - share(value) * (bottom - MARGIN.top);
     const parts = [];
-    for (let level = 0; level <= top + step / 2; level += step) {
+    for (const level of levels) {
+      const place = { class: "level", x: MARGIN.left - 8, y: y(level) + 4, "text-anchor": "end" };
       parts.push(svg("path", { class: "grid", d: `M${MARGIN.left},${y(level)}H${right}` }),
-        svg("text", { x: MARGIN.left - 8, y: y(level) + 4, "text-anchor": "end" }, this.format(level, top)));
+        svg("text", place, this.format(level, size ?? level)));
     }
     parts.push(...this.hours(x, bottom, right), ...this.lines.flatMap((line) => this.line(line, x, y)));
     if (this.empty) {

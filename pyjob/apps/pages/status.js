@@ -34,6 +34,15 @@ function rate(value, size) {
   return value.toLocaleString("en", { maximumFractionDigits: size < 1 ? 2 : 1 });
 }
 
+/** The share of `part` in per cent: 0 and 100 only where it is none or all. */
+function percent(part, whole) {
+  const share = (100 * part) / whole;
+  if (part && share < 0.01) return "<0.01";
+  if (part < whole && share > 99.99) return ">99.99";
+  const decimals = share < 1 || share > 99 ? 2 : share < 10 ? 1 : 0;
+  return share.toLocaleString("en", { maximumFractionDigits: decimals });
+}
+
 /** Seconds, or milliseconds where `size` is below a second. */
 function duration(value, size) {
   const [factor, unit] = size < 1 ? [1000, "ms"] : [1, "s"];
@@ -94,13 +103,15 @@ function showErrors(errors) {
   text("no-errors", errors.length ? "" : "No error yet.");
 }
 
-function showMetrics({ state, metrics, more_metrics: more }) {
+function showMetrics({ state, metrics, more_metrics: more, metrics_faults: faults }) {
   const key = ({ name, labels }) => JSON.stringify([name, labels]);
   const update = (row, { value }) => { row.lastChild.textContent = brief(value); };
   showRows(byId("metrics").tBodies[0], metrics ?? [], key, metricRow, update);
   const absent = { loading: "The job is still loading.", failed: "The job has not loaded." };
   const none = absent[state] ?? "The job has no metrics() method.";
   const few = metrics?.length ? "" : "Its metrics() gives nothing now.";
+  const number = faults === 1 ? "1 fault" : `${count(faults)} faults`;
+  text("faults", faults ? `${number} in metrics() so far: the log says which.` : "");
   text("no-metrics", more ? `${count(more)} more are at /metrics.` : metrics ? few : none);
 }
 
@@ -118,8 +129,7 @@ function showNumbers(data) {
   for (const name of ["calls", "errors", "refused", "abandoned"]) text(name, count(totals[name]));
   byId("errors").className = totals.errors ? "bad" : "";
   byId("refused").className = totals.refused ? "warn" : "";
-  const share = (100 * totals.errors) / totals.calls;
-  text("share", totals.calls ? `${share ? share.toPrecision(2) : 0} % of all` : "of the job");
+  text("share", totals.calls ? `${percent(totals.errors, totals.calls)} % of all` : "of the job");
 }
 
 function showHistory({ history, totals, now, uptime }) {
@@ -202,7 +212,7 @@ async function watch() {
 const rates = new Chart(byId("rates"), {
   label: "Calls per second",
   format: rate,
-  least: 0.2,
+  axis: linear(0.2),
   lines: [
     { name: "ended", kind: "accent", area: true },
     { name: "errors", kind: "red dashed" },
@@ -212,7 +222,7 @@ const rates = new Chart(byId("rates"), {
 const durations = new Chart(byId("durations"), {
   label: "Duration of calls",
   format: duration,
-  least: 0.001,
+  axis: logarithmic(0.001, 1),
   lines: [
     { name: "p50", kind: "accent" },
     { name: "p90", kind: "violet dashed" },

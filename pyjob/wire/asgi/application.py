@@ -8,15 +8,16 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextvars import Context
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyjob.environment.mask import Mask
 from pyjob.errors import EntryPointError, PyjobError
 from pyjob.job.event_loop import EventLoop
 from pyjob.logs.failure import log_failure
+from pyjob.trace import CURRENT, Trace
 from pyjob.wire.asgi.environ import readable
 from pyjob.wire.asgi.exchange import Exchange
 from pyjob.wire.asgi.lifespan import Failure, Lifespan
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Result = TypeVar("Result")
 
 # How long shut-down may take where nobody says.
 LAST_SECONDS = 5.0
@@ -99,8 +102,6 @@ class AsgiApplication:
         Raises `PyjobError` if it fails, and is tried anew by the next call: what it needs may be back by
         then. An application without lifespan is served without.
         """
-        import asyncio
-
         process = self._process()
         with process.lock:
             attempt = process.attempt
@@ -108,9 +109,7 @@ class AsgiApplication:
             if attempt is None:
                 process.lifespan = Lifespan(self._application, self._mask)
                 # In a context of its own: start-up must not see the request that happens to be the first.
-                attempt = process.attempt = Context().run(
-                    asyncio.run_coroutine_threadsafe, process.lifespan.start(), self._event_loop.running()
-                )
+                attempt = process.attempt = Context().run(self._begun, process.lifespan.start())
         failure = attempt.result()
         if failure is None:
             if begins:
@@ -128,21 +127,26 @@ class AsgiApplication:
 
         What the application still does for past requests has half of the time, and is cancelled then.
         """
-        import asyncio
-
         atexit.unregister(self.close)
         process = self._process()
         with process.lock:
             attempt, process.attempt = process.attempt, None
         if attempt is None:
             return
-        closing = asyncio.run_coroutine_threadsafe(process.end(timeout / 2), self._event_loop.running())
+        closing = Context().run(self._begun, process.end(timeout / 2))
         try:
             closing.result(timeout)
         except BaseException as error:  # noqa: BLE001
             log_failure(
                 logger, f"the web application did not shut down within {timeout:g} s", error, self._mask
             )
+
+    def _begun(self, part: Coroutine[Any, Any, Result]) -> Future[Result]:
+        """Run ``part`` of the lifespan on the loop; its records belong to no request, but are the job's."""
+        import asyncio
+
+        CURRENT.set(Trace("", "", (self._mask,)))
+        return asyncio.run_coroutine_threadsafe(part, self._event_loop.running())
 
     def _process(self) -> _Process:
         # A child has no use for what it inherits from its parent: threads are missing, locks may be held.
