@@ -16,12 +16,17 @@ PyjobError
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What is no visible character and may forge a line, a colour or an order: control characters, separators of
+# lines, marks of direction, what has no width.
+_INVISIBLE = (*range(0x20), *range(0x7F, 0xA0), 0x61C, *range(0x200B, 0x2010), *range(0x2028, 0x202F))
+CONTROLS = MappingProxyType(
+    {code: ascii(chr(code))[1:-1] for code in (*_INVISIBLE, *range(0x2060, 0x2070), 0xFEFF)}
+)
 
 
 class PyjobError(Exception):
@@ -141,16 +146,33 @@ class BusyError(JobError):
 
 def message_of(error: BaseException) -> str:
     """The text of ``error`` for people, also where it has none or its ``__str__`` fails."""
-    if isinstance(error, SystemExit):
-        return f"the job called sys.exit({error.code!r})"
     try:
+        if isinstance(error, SystemExit):
+            return f"the job called sys.exit({error.code!r})"
         if type(error) is KeyError and len(error.args) == 1:
             return f"no such key: {error}"  # alone, it would say nothing
-        return str(error) or type(error).__name__
+        return exact_str(error) or kind_of(error)
     except BaseException:  # noqa: BLE001  the author's __str__
-        return type(error).__name__
+        return kind_of(error)
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of the type of ``error``; ``Exception`` where that cannot be told."""
+    try:
+        return exact_str(type(error).__name__)
+    except BaseException:  # noqa: BLE001  the author's metaclass
+        return "Exception"
+
+
+def exact_str(value: object) -> str:
+    """``value`` as a `str` and no subclass, whose methods may do anything; of text, what it holds.
+
+    Raises whatever the ``__str__`` of other objects raises.
+    """
+    # Its type, since an object may say that it is of another class.
+    return str.__str__(value if issubclass(type(value), str) else str(value))
 
 
 def one_line(text: str) -> str:
     """``text`` for a log record, with control characters escaped: it can forge neither line nor colour."""
-    return CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
+    return text if text.isprintable() else text.translate(CONTROLS)

@@ -25,10 +25,17 @@ REQUEST_ID = "X-Request-ID"
 LONGEST = 100
 # What needs no second look: visible ASCII but for the comma, by which servers join headers of one name.
 PLAIN = re.compile(rf"[!-+\--~]{{1,{LONGEST}}}\Z")
+# By what these say, an answer is read: no id can stand there.
+OF_THE_ANSWER = frozenset(
+    (
+        *("connection", "content-encoding", "content-length", "content-type", "date", "location"),
+        *("set-cookie", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}\Z")
 # https://www.w3.org/TR/trace-context/#traceparent-header; later versions may have more at the end.
 _IDS = "(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-TRACEPARENT = re.compile(rf"(?:00-{_IDS}|(?!00|ff)[0-9a-f]{{2}}-{_IDS}(?:-.*)?)\Z")
+TRACEPARENT = re.compile(rf"(?:00-{_IDS}|(?!00|ff)[0-9a-f]{{2}}-{_IDS}(?:-[!-~]*)?)\Z")
 LONGEST_TRACESTATE = 512
 
 # Who a request is from, None where nobody knows.
@@ -96,7 +103,8 @@ class Tracer:
         name_caller: NameCaller | None = None,
     ) -> None:
         self.headers = headers
-        self.answer_names = tuple(dict.fromkeys((headers.tracing_id, REQUEST_ID)))
+        same = headers.tracing_id.lower() == REQUEST_ID.lower()
+        self.answer_names = (REQUEST_ID,) if same else (headers.tracing_id, REQUEST_ID)
         self._id_key, self._request_id_key = _key(headers.tracing_id), _key(REQUEST_ID)
         self._caller_key = _key(headers.caller)
         self._mask = mask
@@ -112,7 +120,7 @@ class Tracer:
         outer = CURRENT.get()
         told = environ.get(self._id_key) or environ.get(self._request_id_key)
         if told and not PLAIN.match(told):
-            told = _ascii(_cleaned(told))
+            told = _ascii(_cleaned(told) or _cleaned(environ.get(self._request_id_key, "")))
         if not told:
             parent = traceparent_of(environ)
             told = parent[3:35] if parent else (outer.tracing_id if outer else "")
@@ -208,7 +216,7 @@ def _printable(text: str) -> str:
 
 def _header_name(environ: Mapping[str, str], variable: str, usual: str) -> str:
     name = environ.get(variable) or usual
-    if HEADER_NAME.match(name):
+    if HEADER_NAME.match(name) and name.lower() not in OF_THE_ANSWER:
         return name
     logger.warning("%s: expected the name of a header, found %r: using %s", variable, name[:60], usual)
     return usual

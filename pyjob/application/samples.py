@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Response
 
-from pyjob.errors import JobError, message_of
+from pyjob.errors import JobError, kind_of, message_of
 from pyjob.job.endpoints import Endpoint, Method
 from pyjob.job.paths import BRACES
 from pyjob.method.conversion import Converter, converter_of, json_or_text
@@ -84,7 +84,7 @@ def attempt(client: Client, request: SampleRequest) -> str | None:
         answer = client.open(request.url, method=request.method, json=request.body, buffered=True)
         return failure_of(answer)
     except BaseException as error:  # noqa: BLE001  whatever breaks a stream
-        return f"the answer broke off: {message_of(error)} ({type(error).__name__})"
+        return f"the answer broke off: {message_of(error)} ({kind_of(error)})"
 
 
 def _phrase(status: int) -> str:

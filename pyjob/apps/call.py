@@ -37,6 +37,9 @@ Answer = TypeVar("Answer")
 # memory as their text: they are read again from what the server keeps.
 LARGEST_KEPT = 64 * 1024
 
+# Of what an exception says, so many characters are logged beside its traceback.
+LONGEST_MESSAGE = 2000
+
 logger = logging.getLogger(__name__)
 
 
@@ -212,7 +215,7 @@ class CallRoom:
         self._access_log.left(self._method, self._path, call)
 
     def _log(self, failure: Failure, error: BaseException) -> None:
-        message = one_line(failure.message)
+        message = one_line(failure.message[:LONGEST_MESSAGE])
         if failure.status < 500 and not isinstance(error, ValueError):
             # The job answered on purpose: one line, no traceback.
             logger.warning("%s answered %d: %s", self._path, failure.status, message)

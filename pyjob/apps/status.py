@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from prometheus_client.samples import Sample
+
 from pyjob.apps.pages.assets import (
     HTML,
     ICON,
@@ -29,6 +31,7 @@ from pyjob.gate.gate import Gate
 from pyjob.metrics.calls import CallMetrics
 from pyjob.metrics.history import WIDTH, Bin
 from pyjob.metrics.job import JobMetrics
+from pyjob.metrics.plain import cut
 from pyjob.state import State
 from pyjob.wire.response import bytes_response
 
@@ -41,6 +44,8 @@ DATA_HEADERS = (POLICY, NO_SNIFFING, ("Cache-Control", "no-store"))
 METRICS_AGE = 2.0
 # A page with more rows serves nobody; /metrics has them all.
 MOST_METRICS = 200
+# Of a label's value, in characters.
+LONGEST_VALUE = 200
 NOTED = ("time", "endpoint", "status", "kind", "tracing_id")
 COLUMNS = ("calls", "errors", "refused", "p50", "p90", "p99")
 
@@ -128,14 +133,17 @@ def _own_metrics(job_metrics: JobMetrics | None) -> dict[str, Any]:
         return {"metrics": None, "more_metrics": 0, "metrics_faults": 0}
     # Of a histogram, its sum and count say something in a table.
     samples = [one for one in job_metrics.samples(METRICS_AGE) if "le" not in one.labels]
-    shown = [
-        {"name": one.name, "labels": one.labels, "value": _plain(one.value)} for one in samples[:MOST_METRICS]
-    ]
+    shown = [_row(one) for one in samples[:MOST_METRICS]]
     return {
         "metrics": shown,
         "more_metrics": len(samples) - len(shown),
         "metrics_faults": job_metrics.faults,
     }
+
+
+def _row(sample: Sample) -> dict[str, Any]:
+    labels = {name: cut(value, LONGEST_VALUE) for name, value in sample.labels.items()}
+    return {"name": sample.name, "labels": labels, "value": _plain(sample.value)}
 
 
 def _plain(value: float) -> float | str:

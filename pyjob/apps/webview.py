@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from pyjob.context import JobContext
 from pyjob.dispatcher import PATH, REST, Lane, redirect_to_slash, without_body
 from pyjob.environment.mask import Mask
-from pyjob.errors import BodyError, JobError, one_line
+from pyjob.errors import BodyError, JobError, kind_of, one_line
 from pyjob.gate.admission import Admission, Call
 from pyjob.gate.door import SEAT, Seat
 from pyjob.gate.gate import stays
@@ -106,12 +106,12 @@ class WebviewRoom:
                 page.end(failed.status)
                 return failed(environ, start_response)
             log_failure(logger, f"the web view failed at {method} {path}", error, self._mask)
-            failed = error_response(500, "the web view failed: the log says why", type(error).__name__)
+            failed = error_response(500, "the web view failed: the log says why", kind_of(error))
             page.end(failed.status)
             if page.has_begun:
                 if isinstance(error, Exception):
                     raise
-                raise RuntimeError(f"the web view ended by {type(error).__name__}") from error
+                raise RuntimeError(f"the web view ended by {kind_of(error)}") from error
             return failed(environ, start_response)
 
     def _let_in(

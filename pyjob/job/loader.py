@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Literal
 
 from pyjob.environment.mask import Mask
-from pyjob.errors import EntryPointError, PyjobError, message_of, one_line
+from pyjob.errors import EntryPointError, PyjobError, kind_of, message_of, one_line
 from pyjob.job.entry import find_entry_class
 from pyjob.job.neighbours import EntryLoader, loaded_jobs, refuse_conflicts, refuse_contradictions
 from pyjob.manifest import Manifest
@@ -108,8 +108,8 @@ def reason_of(error: BaseException, manifest: Manifest, mask: Mask) -> str:
     """Why loading failed, as `/live` and the log tell it: one line, without what ``mask`` hides."""
     try:
         return one_line(mask(_described(error, manifest)))
-    except Exception:  # noqa: BLE001  an error of the author's making; loading must end all the same
-        return f"{one_line(mask(message_of(error)))}, cause={type(error).__name__}"
+    except BaseException:  # noqa: BLE001  an error of the author's making; loading must end all the same
+        return one_line(mask(f"{message_of(error)}, cause={kind_of(error)}"))
 
 
 def _described(error: BaseException, manifest: Manifest) -> str:
@@ -127,7 +127,7 @@ def _described(error: BaseException, manifest: Manifest) -> str:
         )
     places = _places(error, manifest.folder)
     traced = f", traceback={', '.join(places)}" if places else ""
-    return f"{message}, cause={type(error).__name__}{traced}"
+    return f"{message}, cause={kind_of(error)}{traced}"
 
 
 def _import_entry(entry: Path, manifest: Manifest, variables: Mapping[str, str]) -> ModuleType:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from pyjob.errors import message_of
+from pyjob.errors import kind_of, message_of
 from pyjob.method.signature import Signature
 
 LONGEST_SAMPLE = 1_000_000
@@ -31,7 +31,7 @@ class Samples:
         try:
             return self._working(path, signature)
         except BaseException as error:  # noqa: BLE001  the author's objects: even asking whether they are empty
-            self._broken(f"sample of {path}", f"{type(error).__name__}: {message_of(error)}")
+            self._broken(f"sample of {path}", f"{kind_of(error)}: {message_of(error)}")
             return {}
 
     def _working(self, path: str, signature: Signature) -> Mapping[str, dict[str, Any]]:
@@ -71,14 +71,14 @@ class Samples:
         try:
             return {_plain(str(path)): sample for path, sample in samples.items()}
         except BaseException as error:  # noqa: BLE001
-            self._broken("docs_input_examples", f"{type(error).__name__}: {message_of(error)}")
+            self._broken("docs_input_examples", f"{kind_of(error)}: {message_of(error)}")
             return {}
 
     def _call(self, name: str) -> object:
         try:
             return self._ask(name)
         except BaseException as error:  # noqa: BLE001  a sample is documentation: it never stops a start
-            self._broken(name, f"it raised {type(error).__name__}: {message_of(error)}")
+            self._broken(name, f"it raised {kind_of(error)}: {message_of(error)}")
             return None
 
     def _checked(self, name: str, sample: object, signature: Signature) -> dict[str, Any] | None:

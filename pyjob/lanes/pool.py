@@ -44,16 +44,23 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Serve until told to stop."""
-        while (task := self._pool.next_task()) is not None:
-            self.busy = True
-            try:
-                task.service()
-            except BaseException:
-                logger.exception("a fault of pyjob itself, or of waitress")
+        try:
+            while (task := self._pool.next_task()) is not None:
+                self._serve(task)
+                del task  # an idle thread must keep nothing alive
+        finally:
+            # Also where somebody has thrown an exception at this thread: the pool replaces it.
+            self._pool.forget(self)
+
+    def _serve(self, task: Task) -> None:
+        self.busy = True
+        try:
+            task.service()
+        except BaseException:
+            logger.exception("a fault of pyjob itself, or of waitress")
+        finally:
             self.busy = False
             self.served += 1
-            del task  # an idle thread must keep nothing alive
-        self._pool.forget(self)
 
     def is_held(self) -> bool:
         """Whether it serves the same request as when last asked."""
@@ -112,6 +119,8 @@ class Pool:
         """It has ended."""
         with self._lock:
             self._workers.discard(worker)
+        if not self._stopped:
+            self._warden.stir()
 
     def adapt(self) -> bool:
         """As many threads as are held, and the spare ones; True while there is something to look at again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pyjob.environment.mask import Mask
-from pyjob.logs.record import extras_of, message_of_record, plain_of, text_of, traceback_of
+from pyjob.logs.record import extras_of, message_of_record, text_of, traceback_of, without
 from pyjob.trace import CURRENT, NONE
 
 
@@ -66,17 +66,19 @@ def _hide(record: logging.LogRecord, mask: Mask) -> None:
     """Mask ``record`` itself: whatever formats it later, finds no secret. Never raises."""
     try:
         _mask_texts(record, mask)
-    except Exception as error:  # noqa: BLE001  whatever the author's objects do
+        _mask_extras(record, mask)
+    except BaseException as error:  # noqa: BLE001  whatever the author's objects do
         record.msg = f"a record that cannot be masked is left out: {type(error).__name__}"
         record.args = record.exc_info = record.exc_text = record.stack_info = None
         for name in extras_of(record):
-            delattr(record, name)
+            del record.__dict__[name]
 
 
 def _mask_texts(record: logging.LogRecord, mask: Mask) -> None:
     message = message_of_record(record)
     masked = mask(message)
-    if masked != message:
+    # Of its arguments, the message may show a part.
+    if masked != message or mask(arguments := text_of(record.args)) != arguments:
         record.msg, record.args = masked, None
     trace = traceback_of(record)
     masked = mask(trace)
@@ -85,7 +87,13 @@ def _mask_texts(record: logging.LogRecord, mask: Mask) -> None:
         record.exc_text, record.exc_info = masked, None
     if record.stack_info:
         record.stack_info = mask(record.stack_info)
-    for name in ("caller_name", "tracing_id"):
-        setattr(record, name, mask(text_of(getattr(record, name, ""))))
+
+
+def _mask_extras(record: logging.LogRecord, mask: Mask) -> None:
+    for name in ("name", "threadName", "processName", "taskName", "caller_name", "tracing_id"):
+        value = record.__dict__.get(name)
+        if value and mask(told := text_of(value)) != told:
+            record.__dict__[name] = mask(told)
     for name, value in extras_of(record).items():
-        record.__dict__[name] = plain_of(value, mask)
+        del record.__dict__[name]
+        record.__dict__[mask(name)] = without(value, mask)

@@ -1,4 +1,4 @@
-"""Log records as they are read, by whatever they were made."""
+"""Log records as they are read, by whatever they were made: reading them never raises."""
 
 from __future__ import annotations
 
@@ -17,27 +17,36 @@ STANDARD = frozenset(
         *("message", "asctime", "taskName", "tracing_id", "caller_name"),
     )
 )
-
 # How deep an extra is looked into: deeper, and where it holds itself, it is text.
 DEEPEST = 5
+# Longer messages and tracebacks are cut: who writes the log is not to stand still for one record.
+LONGEST = 1_000_000
 
 
 def message_of_record(record: logging.LogRecord) -> str:
     """The message, also where its arguments do not fit, or cannot be told: no record is lost for that."""
     try:
-        return record.getMessage()
-    except Exception as error:  # noqa: BLE001  __str__ of anything
+        return cut(str.__str__(record.getMessage()))
+    except BaseException as error:  # noqa: BLE001  __str__ of anything
         arguments = f"arguments that do not fit: {text_of(record.args)}: {type(error).__name__}"
-        return f"{text_of(record.msg)} ({arguments})"
+        return cut(f"{text_of(record.msg)} ({arguments})")
 
 
 def traceback_of(record: logging.LogRecord) -> str:
     """The traceback of the exception that ``record`` tells of; empty where there is none."""
     if record.exc_text:
-        return record.exc_text
-    if not isinstance(record.exc_info, tuple):
-        return ""
-    return "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        return cut(text_of(record.exc_text))
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    return "" if error is None else traceback_text(error)
+
+
+def traceback_text(error: BaseException) -> str:
+    """The traceback of ``error`` as Python prints it; in short where the error does not let it."""
+    try:
+        return cut("".join(traceback.format_exception(error)).rstrip("\n"))
+    except BaseException:  # noqa: BLE001  the author's class
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return f"Traceback (most recent call last):\n{frames}an exception that cannot be told"
 
 
 def extras_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -45,28 +54,29 @@ def extras_of(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in STANDARD}
 
 
-def plain_of(value: object, mask: Mask, depth: int = 0) -> object:
+def without(value: object, mask: Mask, depth: int = 0) -> object:
     """``value`` of an extra without what ``mask`` hides: itself where there is nothing to hide."""
-    if isinstance(value, str):
-        masked = mask(value)
-        return value if masked == value else masked
     if depth < DEEPEST and isinstance(value, Mapping):
-        pairs = [
-            (plain_of(key, mask, depth + 1), plain_of(one, mask, depth + 1)) for key, one in value.items()
-        ]
-        same = all(a is c and b is d for (a, b), (c, d) in zip(pairs, value.items(), strict=True))
-        return value if same else dict(pairs)
+        pairs = [*value.items()]
+        masked = [(without(key, mask, depth + 1), without(one, mask, depth + 1)) for key, one in pairs]
+        same = all(a is c and b is d for (a, b), (c, d) in zip(pairs, masked, strict=True))
+        return value if same else dict(masked)
     if depth < DEEPEST and isinstance(value, (list, tuple)):
-        items = [plain_of(one, mask, depth + 1) for one in value]
+        items = [without(one, mask, depth + 1) for one in value]
         return value if all(map(operator.is_, items, value)) else items
     told = text_of(value)  # what anything else would tell of itself
-    masked = mask(told)
-    return value if masked == told else masked
+    hidden = mask(told)
+    return value if hidden == told else hidden
 
 
 def text_of(value: object) -> str:
     """``value`` as text, also where it refuses."""
     try:
-        return str(value)
-    except Exception:  # noqa: BLE001
+        return str.__str__(str(value))
+    except BaseException:  # noqa: BLE001  the author's object
         return f"an object of type {type(value).__name__}"
+
+
+def cut(text: str) -> str:
+    """``text``, if it is no longer than a record may be, else its beginning."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text) - LONGEST} characters more)"

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyjob.environment.mask import Mask
-from pyjob.logs.record import DEEPEST, extras_of, message_of_record, text_of, traceback_of
+from pyjob.logs.record import DEEPEST, cut, extras_of, message_of_record, text_of, traceback_of
 
 # What is ours to say.
 KEYS = frozenset(("time", "lvl", "msg", "logger", "exception", "stack"))
+# Of more parts, an extra is no structure that anybody looks into.
+MOST_NODES = 1000
 # Made once: `json.dumps` with options makes one for each text.
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 
@@ -40,7 +42,7 @@ class JsonFormatter(logging.Formatter):
         """The record as JSON without what ``masks`` hide, be it a number."""
         told = self._told(record)
         for mask in masks:
-            told = _without(told, mask)
+            told = _hidden(told, mask)
         return ENCODE(told)
 
     def _told(self, record: logging.LogRecord) -> Any:
@@ -69,19 +71,42 @@ class JsonFormatter(logging.Formatter):
         return f"{told}.{int(created % 1 * 1e6):06d}Z"
 
 
+class _Extra:
+    """One extra as plain JSON; what JSON does not have, is too deep, or too much, as text."""
+
+    def __init__(self) -> None:
+        self._left = MOST_NODES
+
+    def plain(self, value: object, depth: int = 0) -> Any:
+        """``value``; raises what the author's objects raise."""
+        self._left -= 1
+        if value is None or type(value) is bool:
+            return value
+        if isinstance(value, numbers.Real):
+            return _number(value)
+        if not isinstance(value, (Mapping, list, tuple)):
+            return cut(text_of(value))
+        if depth >= DEEPEST or self._left < len(value):
+            # The text of something nested may be much longer than it.
+            return f"{type(value).__name__} of {len(value)}" if depth else cut(text_of(value))
+        if isinstance(value, Mapping):
+            return {text_of(key): self.plain(item, depth + 1) for key, item in value.items()}
+        return [self.plain(item, depth + 1) for item in value]
+
+
 def _extra(value: object) -> Any:
     try:
-        return _plain(value)
-    except Exception:  # noqa: BLE001  the author's mapping
+        return _Extra().plain(value)
+    except BaseException:  # noqa: BLE001  the author's mapping
         return text_of(value)
 
 
-def _without(value: Any, mask: Mask) -> Any:
+def _hidden(value: Any, mask: Mask) -> Any:
     """``value``, which is plain JSON, without what ``mask`` hides."""
     if isinstance(value, dict):
-        return {mask(key): _without(item, mask) for key, item in value.items()}
+        return {mask(key): _hidden(item, mask) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without(item, mask) for item in value]
+        return [_hidden(item, mask) for item in value]
     if isinstance(value, str):
         return mask(value)
     told = str(value)
@@ -95,19 +120,6 @@ def _number(value: numbers.Real) -> Any:
             str(whole := int(value))  # of too many digits, Python makes no text
             return whole
         number = float(value)
-    except Exception:  # noqa: BLE001  the author's type
+    except BaseException:  # noqa: BLE001  the author's type
         return text_of(value)
     return number if math.isfinite(number) else str(number)
-
-
-def _plain(value: object, depth: int = 0) -> Any:
-    """``value`` as JSON has it, and text of what JSON does not have."""
-    if value is None or type(value) in (bool, str):
-        return value
-    if isinstance(value, numbers.Real):
-        return _number(value)
-    if depth < DEEPEST and isinstance(value, Mapping):
-        return {text_of(key): _plain(item, depth + 1) for key, item in value.items()}
-    if depth < DEEPEST and isinstance(value, (list, tuple)):
-        return [_plain(item, depth + 1) for item in value]
-    return text_of(value)

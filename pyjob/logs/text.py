@@ -6,11 +6,15 @@ import json
 import logging
 import re
 import time
+from collections.abc import Iterable
+from types import MappingProxyType
 
-from pyjob.logs.record import message_of_record, traceback_of
+from pyjob.environment.mask import Mask
+from pyjob.errors import CONTROLS, one_line
+from pyjob.logs.record import message_of_record, text_of, traceback_of
 
 # All but the line feed and the tab: what moves the cursor or changes colours may forge a line.
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+ESCAPES = MappingProxyType({code: text for code, text in CONTROLS.items() if chr(code) not in "\n\t"})
 INDENT = "\n    "
 # A value that needs no quotes.
 WORD = re.compile(r'[^\s"=,]+\Z')
@@ -34,23 +38,30 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
+        return self.masked(record, ())
+
+    def masked(self, record: logging.LogRecord, masks: Iterable[Mask]) -> str:
+        """The record as text without what ``masks`` hide, whatever is escaped or indented in it."""
         text = message_of_record(record).rstrip("\n")  # warnings end with one
         if record.exc_info or record.exc_text:
             text = f"{text}\n{traceback_of(record)}"
         if record.stack_info:
             text = f"{text}\n{record.stack_info}"
+        suffix = _suffix(record)
+        for mask in masks:
+            text, suffix = mask(text), mask(suffix)
         if text.isprintable():
-            return f"{self._head(record)} {text}{_suffix(record)}"
-        first, feed, rest = UNPRINTABLE.sub(_escape, text).partition("\n")
+            return f"{self._head(record)} {text}{suffix}"
+        first, feed, rest = text.translate(ESCAPES).partition("\n")
         below = INDENT + rest.replace("\n", INDENT) if feed else ""
-        return f"{self._head(record)} {first}{_suffix(record)}{below}"
+        return f"{self._head(record)} {first}{suffix}{below}"
 
     def _head(self, record: logging.LogRecord) -> str:
         second, told = self._second
         if int(record.created) != second:
             told = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
             self._second = (int(record.created), told)
-        level = record.levelname
+        level = one_line(str(record.levelname))
         if self._colours:
             return f"{DIM}[{told}]{PLAIN} {COLOURS.get(level, LOUD)}{level}{PLAIN}"
         return f"[{told}] {level}"
@@ -65,9 +76,5 @@ def _suffix(record: logging.LogRecord) -> str:
 
 
 def _value(value: object) -> str:
-    text = str(value)
+    text = text_of(value)
     return text if WORD.match(text) and text.isprintable() else json.dumps(text)
-
-
-def _escape(found: re.Match[str]) -> str:
-    return ascii(found.group())[1:-1]

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
 from pyjob.environment.mask import Mask
-from pyjob.errors import message_of
+from pyjob.errors import exact_str, message_of
 from pyjob.metrics.formats import OPENMETRICS, TEXT
 from pyjob.metrics.plain import TooManyError, WrongMetricError, labels_of, name_of, number_of, text_of
 
@@ -42,8 +42,9 @@ def checked_family(family: object, mask: Mask, *, description: str, most: int) -
     if not isinstance(family, Metric):
         raise WrongMetricError(f"expected a metric family, found {type(family).__name__}")
     name = name_of(family.name, mask)
-    text = mask(text_of(family.documentation)) or description
-    copy = Metric(name, text, str(family.type), str(family.unit))
+    text = text_of(family.documentation, mask) or description
+    copy = Metric(name, text, exact_str(family.type), exact_str(family.unit))
+    name_of(copy.name, mask)  # it ends with the unit now
     for sample in islice(family.samples, most + 1):
         labels = labels_of(name, sample.labels, mask)
         exemplar = None if sample.exemplar is None else _exemplar(name, sample.exemplar, mask)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -15,7 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from pyjob.environment.mask import Mask
-from pyjob.errors import one_line
+from pyjob.errors import kind_of, message_of, one_line
 from pyjob.metrics.report import Report
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ class JobMetrics(Collector):
         self._thread: threading.Thread | None = None
         # When the job was asked, and when somebody wanted to know: by the monotonic clock.
         self._asked = self._looked = float("-inf")
+        # The process in which the thread is being started; 0 once it has been.
+        self._starting = 0
         self._latest: list[Metric] = []
         self._errors = 0
         # What was told last, without its numbers; empty once it was right.
@@ -84,8 +88,8 @@ class JobMetrics(Collector):
             if self._is_answered():
                 return
             problem = f"no answer within {PATIENCE:g} s; what it gave before is shown until it comes"
-        except RuntimeError as error:  # there is no thread to be had
-            problem = f"it cannot be asked: {error}"
+        except Exception as error:  # noqa: BLE001  there is no thread to be had
+            problem = f"it cannot be asked: {message_of(error)}"
         self._tell(1, [problem])
 
     def _is_answered(self) -> bool:
@@ -95,22 +99,34 @@ class JobMetrics(Collector):
         """
         with self._lock:
             now = self._looked = time.monotonic()
-            # Not a flag: a child that was forked in between has that, but not the thread.
-            if self._thread is not None and self._thread.is_alive():
+            if self._is_asked():
                 return now - self._asked < PATIENCE
             # In the scrape's context, so that what the job logs belongs to the scrape.
             run = copy_context().run
             thread = threading.Thread(target=run, args=(self._answer,), name="pyjob-metrics", daemon=True)
-            thread.start()
-            self._thread, self._asked = thread, now
-        thread.join(PATIENCE)
+            self._thread, self._asked, self._starting = thread, now, os.getpid()
+        try:
+            thread.start()  # without the lock: where the job has patched it, anything may happen here
+        finally:
+            self._starting = 0
+        if thread.is_alive():
+            thread.join(PATIENCE)
         return not thread.is_alive()
 
+    def _is_asked(self) -> bool:
+        """Whether the job owes an answer: not in a child, which has no thread that will give it."""
+        is_alive = self._thread is not None and self._thread.is_alive()
+        return is_alive or self._starting == os.getpid()
+
     def _answer(self) -> None:
-        report = Report(self._report, self._taken, self._mask)
+        try:
+            report = Report(self._report, self._taken, self._mask)
+            families, faults, told = report.families, report.faults, report.told
+        except BaseException as error:  # noqa: BLE001  old values must not look like an answer
+            families, faults, told = [], 1, [f"its answer cannot be read: {kind_of(error)}"]
         with self._lock:
-            self._latest = report.families
-        self._tell(report.faults, report.told)
+            self._latest = families
+        self._tell(faults, told)
 
     def _tell(self, faults: int, told: list[str]) -> None:
         with self._lock:
@@ -120,4 +136,5 @@ class JobMetrics(Collector):
             is_news = kind not in ("", self._told)  # the same fault is not told again at every scrape
             self._told = kind
         if is_news:
-            logger.warning("metrics() of the job: %s", text)
+            with suppress(BaseException):  # a filter of the job's may raise, and this may be a scrape
+                logger.warning("metrics() of the job: %s", text)

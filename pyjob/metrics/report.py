@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client.core import Metric
 
 from pyjob.environment.mask import Mask
-from pyjob.errors import message_of
+from pyjob.errors import kind_of, message_of
 from pyjob.metrics.foreign import checked_family, names_of
 from pyjob.metrics.plain import TooManyError, WrongMetricError, labels_of, name_of, number_of, text_of
 
@@ -41,29 +41,30 @@ class Report:
         try:
             self._read_each(lambda: _items(ask()), self._read)
         except TooManyError:
-            self._fault(WrongMetricError(f"there are more than {MOST_SAMPLES} samples: the rest is left out"))
+            self._fault(f"there are more than {MOST_SAMPLES} samples: the rest is left out")
 
     def _read_each(self, ask: Callable[[], Iterable[Any]], read: Callable[[Any], None]) -> None:
         """Read what comes until it ends or raises: the author's code gives it. Raises `TooManyError`."""
         try:
             for item in ask():
-                try:
-                    read(item)
-                except TooManyError:
-                    raise
-                except BaseException as error:  # noqa: BLE001  the author's objects
-                    self._fault(error)
+                self._spend(1)  # also for what shows nothing: it may come without end
+                self._read_one(item, read)
         except TooManyError:
             raise
         except BaseException as error:  # noqa: BLE001  the author's generator
-            self._fault(error)
+            self._fault(_told_of(error))
 
-    def _fault(self, error: BaseException) -> None:
+    def _read_one(self, item: Any, read: Callable[[Any], None]) -> None:
+        try:
+            read(item)
+        except TooManyError:
+            raise
+        except BaseException as error:  # noqa: BLE001  the author's objects
+            self._fault(_told_of(error))
+
+    def _fault(self, text: str) -> None:
         self.faults += 1
         if len(self.told) < MOST_TOLD:
-            text = message_of(error)
-            if not isinstance(error, WrongMetricError):
-                text = f"it raised {type(error).__name__}: {text}{_place(error)}"
             self.told.append(self._mask(text)[:LONGEST_FAULT])
 
     def _read(self, item: Any) -> None:
@@ -74,7 +75,6 @@ class Report:
         elif _is_collector(item):
             self._read_each(item.collect, self._add_family)
         else:
-            self._spend(1)
             raise WrongMetricError(f"expected a dict with name and value, found {type(item).__name__}")
 
     def _spend(self, count: int) -> None:
@@ -83,7 +83,6 @@ class Report:
         self._left -= count
 
     def _add_gauge(self, item: Mapping[Any, Any]) -> None:
-        self._spend(1)
         name = name_of(item.get("name"), self._mask)
         if name not in self._gauges:
             self._check_names({name})
@@ -96,7 +95,7 @@ class Report:
             raise WrongMetricError(f"{name} is reported twice with the same labels")
         if name not in self._gauges:
             description = item.get("description")
-            text = "" if description is None else self._mask(text_of(description))
+            text = "" if description is None else text_of(description, self._mask)
             self._gauges[name] = family = Metric(name, text or DEFAULT_DESCRIPTION, "gauge")
             self.families.append(family)
             self._names.add(name)
@@ -104,7 +103,6 @@ class Report:
         self._series.add(series)
 
     def _add_family(self, given: object) -> None:
-        self._spend(1)
         family = checked_family(given, self._mask, description=DEFAULT_DESCRIPTION, most=self._left)
         names = names_of(family)
         self._check_names(names)
@@ -119,9 +117,20 @@ class Report:
             raise WrongMetricError(f"{taken[0]} is the name of another metric of the job")
 
 
+def _told_of(error: BaseException) -> str:
+    """What is wrong, in words."""
+    # Its type, since an error of the author's may say that it is of another class.
+    if issubclass(type(error), WrongMetricError):
+        return message_of(error)
+    return f"it raised {kind_of(error)}: {message_of(error)}{_place(error)}"
+
+
 def _place(error: BaseException) -> str:
-    """Where in the author's code it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Where in the author's code it was raised, as far as that can be told."""
+    try:
+        frames = traceback.extract_tb(error.__traceback__)
+    except BaseException:  # noqa: BLE001  the author's attributes and loaders
+        return ""
     return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if len(frames) > 1 else ""
 
 

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from pyjob.environment.mask import Mask
-from pyjob.errors import JobError, message_of
+from pyjob.errors import JobError, exact_str, kind_of, message_of
 from pyjob.wire.response import Response, error_response
 
 Headers = tuple[tuple[str, str], ...]
@@ -54,10 +54,10 @@ class Failure:
 
 def failure_of(error: BaseException) -> Failure:
     """The status that ``error`` carries, from 400 to 599; 400 for a ValueError, else 500. Never raises."""
-    kind = type(error).__name__
-    if not isinstance(error, Exception):  # SystemExit has a `code`, but no status
-        return Failure(500, message_of(error), kind)
+    kind = kind_of(error)
     try:
+        if not isinstance(error, Exception):  # SystemExit has a `code`, but no status
+            return Failure(500, message_of(error), kind)
         return _read(error, kind)
     except BaseException:  # noqa: BLE001  the author's properties
         return Failure(500, kind, kind)
@@ -68,10 +68,11 @@ def _read(error: Exception, kind: str) -> Failure:
         status = _valid(getattr(error, "status", None)) or 500
         message = getattr(error, "message", None)
         headers = _safe_headers(dict(getattr(error, "headers", None) or {}).items())
-        text = message_of(error) if message is None else str(message)
-        return Failure(status, text, str(getattr(error, "kind", "") or kind), headers)
+        text = message_of(error) if message is None else exact_str(message)
+        return Failure(status, text, exact_str(getattr(error, "kind", "") or kind), headers)
     if isinstance(error, HTTPException) and isinstance(error.response, WerkzeugResponse):
-        return Failure(error.response.status_code, _description(error), kind, response=error.response)
+        status = int.__int__(error.response.status_code)
+        return Failure(status, _description(error), kind, response=error.response)
     status = _valid(getattr(error, "status_code", None)) or _valid(getattr(error, "code", None)) or 0
     if not status:
         return Failure(400 if isinstance(error, ValueError) else 500, message_of(error), kind)
@@ -81,22 +82,23 @@ def _read(error: Exception, kind: str) -> Failure:
 
 
 def _valid(status: object) -> int | None:
-    if isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599:
-        return int(status)
-    return None
+    if not isinstance(status, int) or isinstance(status, bool):
+        return None
+    number = int.__int__(status)  # whatever a subclass says of itself
+    return number if 400 <= number <= 599 else None
 
 
 def _description(error: BaseException) -> str:
     for name in ("description", "detail", "message"):
         text = getattr(error, name, None)
-        if isinstance(text, str) and text:
-            return text
+        if isinstance(text, str) and (exact := exact_str(text)):
+            return exact
     return message_of(error)
 
 
 def _safe_headers(headers: Iterable[tuple[object, object]]) -> Headers:
     """Those of ``headers`` that a server can send and that are the job's to choose."""
-    texts = ((str(name), str(value)) for name, value in headers)
+    texts = ((exact_str(name), exact_str(value)) for name, value in headers)
     return tuple(
         (name, value)
         for name, value in texts

@@ -7,6 +7,8 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
 
+from pyjob.errors import kind_of
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -65,7 +67,7 @@ class StreamedResponse:
         except BaseException as error:
             # sys.exit() in a job is no reason for a thread of the server to end, or to forget the connection.
             self._end(error)
-            raise RuntimeError(f"the stream ended by {type(error).__name__}") from error
+            raise RuntimeError(f"the stream ended by {kind_of(error)}") from error
 
     def close(self) -> None:
         """Called by the server when everything is sent, or the client has gone."""
@@ -76,7 +78,7 @@ class StreamedResponse:
         except Exception:
             raise
         except BaseException as error:
-            raise RuntimeError(f"closing the stream ended by {type(error).__name__}") from error
+            raise RuntimeError(f"closing the stream ended by {kind_of(error)}") from error
         finally:
             self._end(None)
 

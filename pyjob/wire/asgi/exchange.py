@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.util import is_hop_by_hop
 
 from pyjob.environment.mask import Mask
+from pyjob.errors import kind_of
 from pyjob.logs.failure import log_failure
 from pyjob.wire.asgi.environ import ENDLESS
 from pyjob.wire.asgi.protocol import Asgi, Message, Receive, Send
@@ -65,7 +66,7 @@ class Exchange:
                 if error is not None and (head_is_due or isinstance(error, Exception)):
                     raise error
                 if error is not None:  # it would end a thread of the server
-                    raise RuntimeError(f"the answer ended by {type(error).__name__}") from error
+                    raise RuntimeError(f"the answer ended by {kind_of(error)}") from error
                 if head_is_due:
                     head_is_due = False
                     yield b""
@@ -101,7 +102,7 @@ class Exchange:
             if not self._over.done():
                 self._error = error
             elif self._over.cancelled():
-                logger.info("the web application ended by %r after its client had left", type(error).__name__)
+                logger.info("the web application ended by %r after its client had left", kind_of(error))
             else:
                 log_failure(logger, "the web application failed after its answer", error, self._mask)
 

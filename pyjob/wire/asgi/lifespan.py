@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from pyjob.environment.mask import Mask
-from pyjob.errors import message_of
+from pyjob.errors import kind_of, message_of
 from pyjob.logs.failure import log_failure
 from pyjob.wire.asgi.protocol import Asgi, Message
 
@@ -54,7 +54,7 @@ class Lifespan:
             return None  # it does not know the protocol, as uvicorn's "auto" has it
         if self._error is None:
             return str((answer or {}).get("message") or "it gave no reason"), None
-        return f"{type(self._error).__name__}: {message_of(self._error)}", self._error
+        return f"{kind_of(self._error)}: {message_of(self._error)}", self._error
 
     async def end(self, seconds: float) -> None:
         if self._is_up and not self._task.done():
