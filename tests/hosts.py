@@ -33,10 +33,13 @@ class HostLog(io.StringIO):
     def text(self) -> str:
         return self.getvalue()
 
+    @property
+    def records(self) -> list[Any]:
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
     def of(self, logger: str) -> list[Any]:
         """The records of ``logger``."""
-        records = [json.loads(line) for line in self.getvalue().splitlines()]
-        return [record for record in records if record["logger"] == logger]
+        return [record for record in self.records if record["logger"] == logger]
 
 
 @contextmanager

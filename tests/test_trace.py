@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import textwrap
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import pyjob
 from pyjob.environment.mask import Mask
+from pyjob.gate.door import SEAT, Parked
+from pyjob.serving.seat import Seat
 from pyjob.trace import IdSource, TraceHeaders, Tracer
 from tests.conftest import ClientOf, JobClient, MakeJob
+from tests.hosts import host_log
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
@@ -81,7 +87,9 @@ def test_an_id_of_its_own_goes_before_that_of_the_trace(client: JobClient) -> No
         PARENT.replace("00f067aa0ba902b7", "0" * 16),
         f"ff{PARENT[2:]}",
         PARENT[:-1],
-        f"{PARENT}-{'x' * 200}",
+        f"{PARENT}-more",
+        f"{PARENT}-",
+        f"01{PARENT[2:]}-{'x' * 200}",
     ],
 )
 def test_a_traceparent_that_is_none_counts_for_nothing(client: JobClient, parent: str) -> None:
@@ -93,6 +101,36 @@ def test_a_traceparent_that_is_none_counts_for_nothing(client: JobClient, parent
 def test_a_later_version_of_traceparent_may_say_more(client: JobClient) -> None:
     answer = client.post("/perform", headers={"traceparent": f"01{PARENT[2:]}-more"})
     assert answer.json[0] == TRACE_ID
+
+
+def test_a_trace_that_is_a_secret_comes_back_masked(make_job: MakeJob, client_of: ClientOf) -> None:
+    folder = make_job(
+        """
+        class Job:
+            def perform(self):
+                return self.request_context.get().tracing_id
+        """,
+        fields="secret_runtime_env_file: .env",
+        files={".env": f"TOKEN={TRACE_ID}"},
+    )
+    client = client_of(folder)
+    for headers in ({"traceparent": PARENT}, {"X-Request-Tracing-Id": TRACE_ID}):
+        answer = client.post("/perform", headers=headers)
+        assert answer.json == "***"
+        assert answer.headers.getlist("X-Request-Tracing-Id") == ["***"]
+        assert TRACE_ID not in str(answer.headers)
+
+
+@pytest.mark.parametrize("first", ["", ",b", " , b", ","])
+def test_a_header_whose_first_value_is_empty_is_none(client: JobClient, first: str) -> None:
+    headers = {"X-Request-Tracing-Id": first, "X-Request-ID": "proxy-1"}
+    assert client.post("/perform", headers=headers).json[0] == "proxy-1"
+    headers = {"X-Request-Tracing-Id": first, "X-Request-ID": first, "traceparent": PARENT}
+    assert client.post("/perform", headers=headers).json[0] == TRACE_ID
+    del headers["traceparent"]
+    answer = client.post("/perform", headers=headers)
+    assert len(answer.json[0]) == 32
+    assert answer.headers["X-Request-ID"] == answer.json[0]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +171,67 @@ def trace_of(**environ: str) -> Any:
     return Tracer(TraceHeaders(), Mask()).trace_of(environ)
 
 
+class Connection:
+    """A server that keeps requests, for a seat."""
+
+    def __init__(self) -> None:
+        self.is_back = threading.Event()
+
+    def has_left(self) -> bool:
+        return False
+
+    def come_back(self) -> None:
+        self.is_back.set()
+
+
+def test_a_call_that_waits_has_one_id_from_its_arrival_to_its_end() -> None:
+    """It comes in twice: at first it is parked, and it goes on when its turn has come."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Waiting:
+        def perform(self, n: int) -> None:
+            if n == 1:
+                entered.set()
+                assert leave.wait(60)
+                return
+            logging.getLogger("of.job").warning("after the wait")
+            raise ValueError("two is wrong")
+
+    def named(environ: Any) -> str:
+        logging.getLogger("of.host").warning("before the wait")
+        return "alice"
+
+    manifest = {"name": "waiting", "jobtype_extra": {"max_concurrency": 1}}
+    client = JobClient(pyjob.create(Waiting, manifest=manifest, load="now", caller=named), "")
+    first = threading.Thread(target=client.perform, kwargs={"n": 1})
+    connection = Connection()
+    seat = Seat(connection, in_reserve=False)
+    environ = EnvironBuilder("/perform", method="POST", json={"n": 2}).get_environ()
+    environ[SEAT] = seat
+    first.start()
+    assert entered.wait(60)
+    with host_log() as log:
+        with pytest.raises(Parked):
+            run_wsgi_app(client.application, environ)
+        seat.unwound()
+        leave.set()
+        first.join()
+        assert connection.is_back.wait(60)
+        environ[SEAT] = seat
+        _, status, headers = run_wsgi_app(client.application, environ)
+    assert status.startswith("400")
+    [tracing_id] = headers.getlist("X-Request-Tracing-Id")
+    assert headers.getlist("X-Request-ID") == [tracing_id]
+    own = [one for one in log.records if one.get("path") != "/perform" or one["status"] == 400]
+    assert [one["logger"] for one in own] == ["of.host", "of.job", "pyjob.apps.call", "pyjob.access"]
+    assert {one["tracing_id"] for one in own} == {tracing_id}
+    assert {one["caller_name"] for one in own[1:]} == {"alice"}  # the first names it
+    [error] = client.get("/status/data").json["errors"]
+    assert error["tracing_id"] == tracing_id
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    assert f'"{tracing_id}"' in client.get("/metrics", headers=accept).text
+
+
 @pytest.mark.parametrize("where", ["environment", "manifest"])
 def test_the_names_of_the_headers_can_be_chosen(
     make_job: MakeJob, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, where: str
@@ -164,6 +263,33 @@ def test_what_is_no_name_of_a_header_is_told_and_not_used(
     answer = client_of(Telling).post("/perform", headers={"X-Request-Tracing-Id": "order-66"})
     assert answer.json[0] == "order-66"
     assert "REQUEST_TRACING_HEADER: expected the name of a header" in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["REQUEST_TRACING_HEADER", "CALLER_NAME_HEADER"])
+@pytest.mark.parametrize(
+    "name", ["Transfer-Encoding", "connection", "Set-Cookie", "CONTENT-LENGTH", "Content-Type", "Date"]
+)
+def test_a_header_that_means_something_else_carries_neither(
+    client_of: ClientOf,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    variable: str,
+    name: str,
+) -> None:
+    monkeypatch.setenv(variable, name)
+    answer = client_of(Telling).post("/perform", headers={"X-Request-Tracing-Id": "order-66"})
+    assert answer.json[0] == "order-66"
+    assert f"{variable}: expected the name of a header" in caplog.text
+    assert "order-66" not in answer.headers.get(name, "")
+
+
+def test_where_both_names_are_one_the_answer_has_one_header(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUEST_TRACING_HEADER", "x-request-id")
+    answer = client_of(Telling).post("/perform", headers={"X-Request-ID": "order-66"})
+    assert answer.json[0] == "order-66"
+    assert answer.headers.getlist("X-Request-ID") == ["order-66"]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +337,44 @@ def test_pages_of_a_web_view_have_it_too(job_of: Callable[..., JobClient]) -> No
     assert (answer.text, answer.headers["X-Request-ID"]) == ("order-66", "order-66")
 
 
+@pytest.mark.parametrize("headers", [{}, {"X-Request-Tracing-Id": "order-66", "X-Caller-Name": "alice"}])
+def test_a_web_view_that_is_another_job_has_the_id_of_the_outer_one(
+    client_of: ClientOf, headers: dict[str, str]
+) -> None:
+    class Inner:
+        request_context: Any
+
+        def perform(self) -> Any:
+            logging.getLogger("of.inner").warning("inner")
+            context = self.request_context.get()
+            return [context.tracing_id, context.caller_name]
+
+    inner = pyjob.create(Inner, load="now")
+
+    class Outer:
+        def perform(self) -> None: ...
+
+        def webview_app(self, base_url: str) -> Any:
+            def mounting(environ: Any, start_response: Any) -> Any:
+                logging.getLogger("of.outer").warning("outer")
+                path = environ["PATH_INFO"].removeprefix(base_url)
+                return inner({**environ, "PATH_INFO": path}, start_response)
+
+            return mounting
+
+    client = client_of(Outer)
+    with host_log() as log:
+        answer = client.post("/webview/perform", headers=headers)
+    tracing_id, caller = answer.json
+    assert (tracing_id, caller) == (("order-66", "alice") if headers else (tracing_id, ""))
+    assert tracing_id
+    for name in ("X-Request-Tracing-Id", "X-Request-ID"):
+        assert answer.headers.getlist(name) == [tracing_id]
+    records = log.of("of.outer") + log.of("of.inner") + log.of("pyjob.access")
+    assert len(records) == 4
+    assert {record["tracing_id"] for record in records} == {tracing_id}
+
+
 def test_a_host_can_name_the_callers_itself(client_of: ClientOf) -> None:
     client = client_of(Telling, caller=lambda environ: environ.get("REMOTE_USER"))
     named = client.post("/perform", environ_overrides={"REMOTE_USER": "Doe, Jane\n"})
@@ -224,6 +388,79 @@ def test_a_hosts_function_that_fails_costs_nobody_an_answer(
     client = client_of(Telling, caller=lambda environ: environ["no such key"])
     assert client.post("/perform").json[1] == ""
     assert "the function that names callers failed" in caplog.text
+
+
+class Speechless:
+    """A name that cannot be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no name")
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [lambda environ: Speechless(), lambda environ: environ["no such key"], lambda environ: str(Speechless())],
+)
+def test_a_hosts_function_that_fails_is_told_of_once_by_the_id_of_the_request(
+    client_of: ClientOf, caller: Callable[[Any], Any]
+) -> None:
+    client = client_of(Telling, caller=caller)
+    with host_log() as log:
+        answer = client.post("/perform", headers={"X-Request-Tracing-Id": "order-66"})
+    assert answer.json[:2] == ["order-66", ""]
+    [record] = log.of("pyjob.trace")
+    assert record["msg"] == "the function that names callers failed"
+    assert record["tracing_id"] == "order-66"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("Doe, Jane", "Doe, Jane"), (", ", ", "), (7, "7"), (None, ""), ("", "")]
+)
+def test_what_a_hosts_function_names_is_taken_as_it_is(client_of: ClientOf, name: Any, kept: str) -> None:
+    assert client_of(Telling, caller=lambda _: name).post("/perform").json[1] == kept
+
+
+def test_a_call_in_process_may_be_told_whose_it_is(client_of: ClientOf) -> None:
+    class Logging:
+        request_context: Any
+
+        def perform(self) -> Any:
+            logging.getLogger("of.job").warning("said")
+            context = self.request_context.get()
+            return [context.tracing_id, context.caller_name]
+
+    application = client_of(Logging).application
+    with host_log() as log:
+        told = [
+            application.call("/perform", tracing_id="order-66", caller="Doe, Jane"),
+            application.call(
+                "/perform", tracing_id="x\r\nSet-Cookie: a=b\u202e" + "y" * 1000, caller="\x1b[2J"
+            ),
+            application.call("/perform", tracing_id="Żak", caller=""),
+        ]
+    records = log.of("of.job")
+    assert [[one.get("tracing_id"), one.get("caller_name", "")] for one in records] == told
+    assert told[0] == ["order-66", "Doe, Jane"]
+    assert all(one.isascii() and one.isprintable() and len(one) <= 100 for one, _ in told)
+    assert told[1][0].startswith(r"x\r\nSet-Cookie: a=b\u202ey")
+    assert told[1][1] == r"\x1b[2J"
+    assert told[2] == [r"\u017bak", ""]
+
+
+def test_what_a_call_in_process_is_told_holds_no_secret(make_job: MakeJob) -> None:
+    folder = make_job(
+        """
+        class Job:
+            def perform(self):
+                context = self.request_context.get()
+                return [context.tracing_id, context.caller_name]
+        """,
+        fields="secret_runtime_env_file: .env",
+        files={".env": "TOKEN=planted-value"},
+    )
+    application = pyjob.create(folder, load="now")
+    told = application.call("/perform", tracing_id="planted-value", caller="by planted-value")
+    assert told == ["***", "by ***"]
 
 
 def test_a_call_in_process_has_an_id_of_its_own_or_that_of_the_request_it_is_made_in() -> None:
