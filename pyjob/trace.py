@@ -110,7 +110,7 @@ class Tracer:
         self._mask = mask
         self._masks = (mask,) if mask else ()
         self._name_caller = name_caller
-        self._new_id = IdSource()
+        self._new_id = IdSource().new
 
     def trace_of(self, environ: WSGIEnvironment) -> Trace:
         """The trace of a request: its own id, or that of its ``traceparent``, or a new one.
@@ -155,7 +155,8 @@ class IdSource:
     def __init__(self) -> None:
         self._source: tuple[int, str, Callable[[], int]] = (0, "", lambda: 0)
 
-    def __call__(self) -> str:
+    def new(self) -> str:
+        """The next one."""
         pid, prefix, following = self._source
         if pid != os.getpid():  # never used before, or in a process that has been forked since
             self._source = _, prefix, following = os.getpid(), os.urandom(8).hex(), count(1).__next__

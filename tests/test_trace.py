@@ -57,7 +57,7 @@ def test_every_other_request_has_a_new_id(client: JobClient) -> None:
 
 
 def test_processes_that_were_forked_make_other_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    new_id = IdSource()
+    new_id = IdSource().new
     before = new_id()
     monkeypatch.setattr(os, "getpid", lambda: 1)
     assert new_id()[:16] != before[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,12 @@ class Reception:
         ) -> Callable[[bytes], object]:
             if status[0] > "3" and TOLD not in environ:
                 self._tell(status, environ)
-            headers = headers + self._ids(trace.tracing_id, headers)
+            ids = [*zip(self._names, repeat(trace.tracing_id), strict=False)]
+            for name, _ in headers:
+                if name.lower() in self._lower_names:  # the job may give its answer an id of its own
+                    ids = _missing(ids, headers)
+                    break
+            headers = headers + ids
             if exc_info is None:
                 return start_response(status, headers)
             return start_response(status, headers, exc_info)
@@ -66,15 +72,6 @@ class Reception:
             return application(environ, begin)
         finally:
             CURRENT.reset(token)
-
-    def _ids(self, tracing_id: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The id as headers, but for what ``headers`` have: the job may give its answer an id of its own."""
-        ids = [(name, tracing_id) for name in self._names]
-        for name, _ in headers:
-            if name.lower() in self._lower_names:
-                own = {name.lower() for name, _ in headers}
-                return [one for one in ids if one[0].lower() not in own]
-        return ids
 
     def _tell(self, status: str, environ: WSGIEnvironment) -> None:
         path = environ.get(PATH)
@@ -90,3 +87,9 @@ class Reception:
         """The line of a request that was refused; ``path`` is decoded."""
         shown = one_line(self._mask(path.removeprefix(CALLS)))[:LONGEST_PATH]
         self._access_log.refused(one_line(method[:20]), shown, status, why)
+
+
+def _missing(ids: list[tuple[str, str]], headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of ``ids`` that ``headers`` do not have."""
+    own = {name.lower() for name, _ in headers}
+    return [one for one in ids if one[0].lower() not in own]
