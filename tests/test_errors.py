@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,8 @@ from werkzeug.routing import RequestRedirect
 from werkzeug.wrappers import Response
 
 from pyjob import JobError
-from tests.conftest import ClientOf, JobClient
+from pyjob.wire.failure import failure_of
+from tests.conftest import ClientOf, JobClient, MakeJob
 
 
 class Teapot(Exception):
@@ -148,6 +150,121 @@ def test_an_exception_that_fights_back_is_still_answered_in_json(
     assert answer.status_code in (409, 500)
     assert [type(value) for value in (answer.json["error"], answer.json["type"])] == [str, str]
     assert not {"X", "Y", "Connection"} & set(answer.headers.keys())
+
+
+class Sly(str):
+    """Text that does not do what text does."""
+
+    def __str__(self) -> str:
+        return self
+
+    def encode(self, *_: Any) -> Any:
+        return object()
+
+    def isprintable(self) -> bool:
+        raise SystemExit(1)
+
+    def __getitem__(self, _: Any) -> str:
+        raise SystemExit(1)
+
+
+class Nameless(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise SystemExit(1)
+
+
+class NamelessError(Exception, metaclass=Nameless):
+    """Not even its type can be told."""
+
+
+class SlyError(Exception):
+    def __str__(self) -> str:
+        return Sly("sly")
+
+
+class SlyDetail(Exception):
+    status_code = 409
+    detail = Sly("sly")
+
+
+class SlyCode(int):
+    def __int__(self) -> int:
+        return 200
+
+    def __le__(self, _: object) -> bool:
+        return True
+
+    __ge__ = __le__
+
+
+class Disguised(BaseException):
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise RuntimeError("of no class")
+
+
+class SlyExit(SystemExit):
+    @property
+    def code(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("no code")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message", "kind"),
+    [
+        (NamelessError("nameless"), 500, "nameless", "Exception"),
+        (NamelessError(), 500, "Exception", "Exception"),
+        (type(Sly("SlyName"), (Exception,), {})("x"), 500, "x", "SlyName"),
+        (SlyError(), 500, "sly", "SlyError"),
+        (SlyDetail(), 409, "sly", "SlyDetail"),
+        (JobError(409, Sly("sly"), kind=Sly("kind"), headers={Sly("X"): Sly("y")}), 409, "sly", "kind"),
+        (JobError(SlyCode(42), "odd status"), 500, "odd status", "JobError"),
+        (Disguised(), 500, "Disguised", "Disguised"),
+        (SlyExit(), 500, "SlyExit", "SlyExit"),
+    ],
+    ids=range(9),
+)
+def test_an_exception_that_is_not_what_it_seems_is_answered_in_json(
+    answer_to: Callable[[BaseException], Any], error: BaseException, status: int, message: str, kind: str
+) -> None:
+    answer = answer_to(error)
+    assert answer.status_code == status
+    assert answer.json == {"error": message, "type": kind}
+
+
+def test_what_is_read_of_an_exception_is_plain_text() -> None:
+    failure = failure_of(JobError(409, Sly("sly"), kind=Sly("kind"), headers={Sly("X"): Sly("y")}))
+    texts = [failure.message, failure.kind, *(text for header in failure.headers for text in header)]
+    assert texts == ["sly", "kind", "X", "y"]
+    assert [type(text) for text in texts] == [str] * 4
+
+
+def test_an_enum_of_text_is_told_as_what_it_holds(answer_to: Callable[[BaseException], Any]) -> None:
+    class Reason(str, enum.Enum):  # noqa: UP042  whose str() is its name, not what it holds
+        GONE = "it has gone"
+
+    assert answer_to(JobError(409, Reason.GONE)).json["error"] == "it has gone"
+
+
+def test_a_job_whose_load_raises_what_cannot_be_named_has_failed(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    code = """
+        class Nameless(type):
+            @property
+            def __name__(cls):
+                raise SystemExit(1)
+        class Error(SyntaxError, metaclass=Nameless):
+            @property
+            def filename(self):
+                raise SystemExit(1)
+        raise Error("broken")
+    """
+    client = client_of(make_job(code), load="background")
+    client.get("/live")
+    assert client.application.state.wait(20)
+    assert "broken, cause=Exception" in client.get("/live").text
 
 
 def test_the_response_of_an_abort_is_sent_as_it_is(answer_to: Callable[[BaseException], Any]) -> None:

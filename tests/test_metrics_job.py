@@ -8,7 +8,7 @@ import os
 import textwrap
 import threading
 from collections import Counter as Multiset
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -71,6 +71,76 @@ class Evil:
 class EvilError(Exception):
     def __str__(self) -> str:
         raise SystemExit(1)
+
+
+class Nameless(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise SystemExit(1)
+
+
+class NamelessError(Exception, metaclass=Nameless):
+    """Its type cannot be told."""
+
+
+class PlacelessError(Exception):
+    """Neither its class nor its place can be told."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        raise SystemExit(1)
+
+    @property
+    def __traceback__(self) -> Any:  # type: ignore[override]
+        raise SystemExit(1)
+
+
+class Sly(str):
+    """Text that does not do what text does."""
+
+    def __str__(self) -> str:
+        return self
+
+    def __len__(self) -> int:
+        raise SystemExit(1)
+
+    def encode(self, *_: Any) -> Any:
+        return object()
+
+    def isprintable(self) -> bool:
+        raise SystemExit(1)
+
+
+class SlyError(Exception):
+    def __str__(self) -> str:
+        return Sly("sly")
+
+
+class TwoFaced(Mapping[str, int]):
+    """What it holds depends on how it is asked."""
+
+    def __getitem__(self, _: str) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["b"])
+
+    def __len__(self) -> int:
+        return 1
+
+    def items(self) -> Any:
+        return [("b.c", 1), ("b-c", 2)]
+
+
+class Uncollectable:
+    """Whoever asks whether it is a collector gets an ``error``."""
+
+    def __init__(self, error: type[BaseException] = RuntimeError) -> None:
+        self.error = error
+
+    @property
+    def collect(self) -> Any:
+        raise self.error("broken")
 
 
 class Collecting:
@@ -202,6 +272,7 @@ def family(kind: str, *samples: Any, name: str = "a", documentation: Any = "", u
 
 WRONG = [
     *(RuntimeError("broken"), SystemExit(1), EvilError(), KeyboardInterrupt()),
+    *(NamelessError("broken"), SlyError()),
     *("text", b"bytes", 7, {"name": "a", "value": 1}, object(), Reporting, threading),
     raising(),
     raising({"name": "a", "value": 1}),
@@ -215,6 +286,7 @@ WRONG = [
     [{"name": "a.b", "value": 1}],
     [{"name": 7, "value": 1}],
     [{"name": "n" * 1000 + "!", "value": 1}],
+    [{"name": "n" * 201, "value": 1}],
     [{"name": "a", "value": "many"}],
     [{"name": "a", "value": [1]}],
     [{"name": "a", "value": 10**400}],
@@ -222,6 +294,9 @@ WRONG = [
     [{"name": "a", "value": 1, "labels": {"__b": 1}}],
     [{"name": "a", "value": 1, "labels": {"b c": 1}}],
     [{"name": "a", "value": 1, "labels": {1: 1}}],
+    [{"name": "a", "value": 1, "labels": TwoFaced()}],
+    [{"name": "a", "value": 1, "labels": {"n" * 201: 1}}],
+    [{"name": "a", "value": 1, "labels": {f"b{n}": n for n in range(65)}}],
     [{"name": "requests_started_total", "value": 1}],
     [{"name": "request_duration", "value": 1}],
     [{"name": "process_open_fds", "value": 1}],
@@ -238,6 +313,9 @@ WRONG = [
     [Collecting(1)],
     [Collecting(RuntimeError("broken"))],
     [Collecting(SystemExit(1))],
+    [Collecting(NamelessError("broken"))],
+    [Uncollectable()],
+    [Uncollectable(PlacelessError)],
     [CounterMetricFamily("requests_started", "", value=1)],
     [CounterMetricFamily("pyjob_job_metrics_errors", "", value=1)],
     [GaugeMetricFamily("process_open_fds", "", value=1)],
@@ -256,6 +334,9 @@ WRONG = [
     [family("gauge", Sample("b", {}, 1))],
     [family("gauge", Sample("requests_done_total", {}, 1))],
     [family("gauge", Sample("a", {"b c": "1"}, 1))],
+    [family("gauge", Sample("a", TwoFaced(), 1))],  # type: ignore[arg-type]
+    [family("gauge", Sample("a", {f"b{n}": "1" for n in range(65)}, 1))],
+    [family("gauge", unit="u" * 200)],
     [family("gauge", Sample("a", {"__name__": "b"}, 1))],
     [family("gauge", Sample("a", {}, 1, float("nan")))],
     [family("gauge", Sample("a", {}, 1, None, Exemplar({"b": "1"}, 1)))],
@@ -299,14 +380,76 @@ def test_gauges_vanish_when_metrics_raises(client_of: ClientOf) -> None:
     assert "\na 1.0" not in client.get("/metrics").text
 
 
+def test_an_answer_that_cannot_be_read_leaves_no_old_values(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreadable(*_: Any) -> Any:
+        raise MemoryError
+
+    job = Reporting()
+    job.report = [{"name": "a", "value": 1}]
+    client = client_of(job)
+    assert "\na 1.0" in client.get("/metrics").text
+    monkeypatch.setattr(pyjob.metrics.job, "Report", unreadable)
+    numbers = samples_of(client.get("/metrics").text)
+    assert "a" not in numbers
+    assert numbers["pyjob_job_metrics_errors_total"] == 1
+    assert "cannot be read: MemoryError" in caplog.text
+
+
 def test_the_same_fault_is_logged_once(client_of: ClientOf, caplog: pytest.LogCaptureFixture) -> None:
     job = Reporting()
     client = client_of(job)
-    for number in range(3):
+    for number in range(10):
         job.report = RuntimeError(f"broken {number}")
         client.get("/metrics")
     assert caplog.text.count("broken") == 1
-    assert "pyjob_job_metrics_errors_total 4.0" in client.get("/metrics").text
+    assert "pyjob_job_metrics_errors_total 11.0" in client.get("/metrics").text
+
+
+def test_another_fault_is_logged_again(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture, patience: Callable[[float], None]
+) -> None:
+    goes_on = threading.Event()
+
+    def hanging() -> Any:
+        goes_on.wait()
+        return [1]
+
+    job = Reporting()
+    client = client_of(job)
+    job.report = RuntimeError("broken")
+    client.get("/metrics")
+    client.get("/metrics")
+    job.report = hanging
+    patience(0.01)
+    client.get("/metrics")
+    client.get("/metrics")
+    goes_on.set()
+    for thread in askers():
+        thread.join()
+    patience(3600)
+    client.get("/metrics")
+    client.get("/metrics")
+    lines = [one.getMessage() for one in caplog.records if "metrics() of the job" in one.getMessage()]
+    assert len(lines) == 3
+    told = ("it raised RuntimeError: broken (test_metrics_job.py:", "no answer within", "found int")
+    assert all(words in line for words, line in zip(told, lines, strict=True))
+
+
+def test_a_log_that_raises_costs_nobody_the_page(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(logging.getLogger("pyjob.metrics.job"), "filters", [refuse])
+    job = Reporting()
+    job.report = RuntimeError("broken")
+    client = client_of(job)
+    assert samples_of(client.get("/metrics").text)["pyjob_job_metrics_errors_total"] == 1
+    monkeypatch.setattr(threading.Thread, "start", refuse_thread)
+    assert samples_of(client.get("/metrics").text)["pyjob_job_metrics_errors_total"] == 2
 
 
 def test_a_fault_that_comes_back_is_told_again(client_of: ClientOf, caplog: pytest.LogCaptureFixture) -> None:
@@ -352,9 +495,10 @@ def family_without_end() -> Metric:
         gauges_without_end,
         lambda: itertools.repeat({"name": "a", "value": None}),
         lambda: Collecting(*itertools.islice(families_without_end(), 6000)),
+        lambda: itertools.repeat(Collecting(), 10_001),
         lambda: [{"name": "before", "value": 1}, Collecting(family_without_end()), {"name": "b", "value": 1}],
     ],
-    ids=["gauges", "nothing", "families", "a family"],
+    ids=["gauges", "nothing", "families", "empty collectors", "a family"],
 )
 def test_more_samples_are_cut_and_counted_as_one_fault(client_of: ClientOf, report: Any) -> None:
     job = Reporting()
@@ -365,8 +509,49 @@ def test_more_samples_are_cut_and_counted_as_one_fault(client_of: ClientOf, repo
     assert len(numbers) < 10_200
 
 
-def test_a_generator_of_faults_without_end_is_left(page_with: Callable[[Any], str]) -> None:
-    assert samples_of(page_with(lambda: itertools.repeat(1)))["pyjob_job_metrics_errors_total"] == 10_001
+@pytest.mark.parametrize("item", [1, Uncollectable()])
+def test_a_generator_of_faults_without_end_is_left(page_with: Callable[[Any], str], item: Any) -> None:
+    numbers = samples_of(page_with(lambda: itertools.repeat(item, 20_000)))
+    assert numbers["pyjob_job_metrics_errors_total"] == 10_001
+
+
+def test_names_texts_and_labels_are_shown_up_to_their_bounds(page_with: Callable[[Any], str]) -> None:
+    name, text, long = "n" * 200, "t" * 1000, "t" * 1_000_000
+    labels = {name: text, "long": long, **{f"b{n}": n for n in range(62)}}
+    item = {"name": name, "value": 1, "description": long, "labels": labels}
+    made = family("gauge", Sample("a", labels, 1), documentation=long)  # type: ignore[arg-type]
+    page = page_with([item, made])
+    samples = [one for found in TEXT.read(page) for one in found.samples if one.name in (name, "a")]
+    assert [len(one.labels) for one in samples] == [64, 64]
+    for sample in samples:
+        assert (sample.labels[name], sample.labels["long"]) == (text, f"{text}...")
+    assert page.count(f" {text}...\n") == 2
+    assert len(page) < 30_000
+    assert samples_of(page)["pyjob_job_metrics_errors_total"] == 0
+
+
+def test_a_secret_is_masked_before_a_text_is_cut() -> None:
+    label = "t" * 990 + SECRET
+    item = {"name": "a", "value": 1, "labels": {"b": label}}
+    [sample] = JobMetrics(lambda: [item], frozenset(), Mask([SECRET])).samples(0)
+    assert sample.labels["b"] == "t" * 990 + "***"
+
+
+def test_the_status_page_cuts_long_labels(client_of: ClientOf) -> None:
+    job = Reporting()
+    job.report = [{"name": "a", "value": 1, "labels": {"b": "t" * 1_000_000, "c": "t" * 200}}]
+    [row] = client_of(job).get("/status/data").json["metrics"]
+    assert row == {"name": "a", "value": 1.0, "labels": {"b": "t" * 200 + "...", "c": "t" * 200}}
+
+
+def test_text_that_is_not_what_it_seems_is_shown_as_text(page_with: Callable[[Any], str]) -> None:
+    labels = {Sly("b"): Sly("c")}
+    item = {"name": Sly("a"), "value": 1, "description": Sly("told"), "labels": labels}
+    made = family(Sly("gauge"), Sample(Sly("d"), labels, 1), name=Sly("d"), documentation=Sly("told"))  # type: ignore[arg-type]
+    page = page_with([item, made])
+    assert samples_of(page)["pyjob_job_metrics_errors_total"] == 0
+    for name in ("a", "d"):
+        assert f'# HELP {name} told\n# TYPE {name} gauge\n{name}{{b="c"}} 1.0\n' in page
 
 
 def test_generators_and_none_are_fine(page_with: Callable[[Any], str]) -> None:
@@ -526,15 +711,57 @@ def test_a_scrape_waits_two_seconds_and_no_longer(
     monkeypatch.undo()
 
 
+def refuse_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_job_that_runs_threads_where_they_are_started_has_its_page(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def run(thread: threading.Thread) -> None:
+        (thread.run if thread.name == "pyjob-metrics" else lambda: start(thread))()
+
+    monkeypatch.setattr(threading.Thread, "start", run)
+    job, pages = Reporting(), []
+    job.report = [{"name": "a", "value": 1}]
+    client = client_of(job)
+    asking = threading.Thread(target=lambda: pages.append(client.get("/metrics").text), daemon=True)
+    asking.start()
+    asking.join(60)
+    [page] = pages
+    assert (samples_of(page)["a"], samples_of(page)["pyjob_job_metrics_errors_total"]) == (1, 0)
+
+
+def test_while_a_thread_is_being_started_nobody_else_asks_or_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, goes_on, has_come = threading.Thread.start, threading.Event(), threading.Event()
+
+    def start_late(thread: threading.Thread) -> None:
+        if thread.name == "pyjob-metrics" and not has_come.is_set():
+            has_come.set()
+            goes_on.wait()
+        start(thread)
+
+    job = Reporting()
+    job.report = [{"name": "a", "value": 1}]
+    metrics = JobMetrics(job.metrics, frozenset(), Mask())
+    monkeypatch.setattr(threading.Thread, "start", start_late)
+    first = threading.Thread(target=metrics.samples, args=[0], daemon=True)
+    start(first)
+    has_come.wait()
+    assert metrics.samples(0) == []
+    goes_on.set()
+    first.join()
+    assert job.asked == 1
+    assert [one.value for one in metrics.samples(3600)] == [1]
+
+
 def test_where_no_thread_can_be_begun_the_page_says_what_it_knows(
     client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = client_of(Reporting())
-
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", refuse_thread)
     assert samples_of(client.get("/metrics").text)["pyjob_job_metrics_errors_total"] == 1
     assert "cannot be asked" in caplog.text
     monkeypatch.undo()
@@ -553,6 +780,28 @@ def test_a_child_that_was_forked_while_the_job_was_asked_asks_anew(held: Held, p
         pyjob.metrics.job.PATIENCE = 60
         os._exit(0 if [one.value for one in metrics.samples(0)] == [3] else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_that_was_forked_while_a_thread_was_being_started_asks_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, parent, codes = threading.Thread.start, os.getpid(), []
+    job = Reporting()
+    job.report = [{"name": "a", "value": 1}]
+    metrics = JobMetrics(job.metrics, frozenset(), Mask())
+
+    def fork_first(thread: threading.Thread) -> None:
+        if os.getpid() == parent:
+            child = os.fork()
+            if child == 0:  # pragma: no cover
+                os._exit(0 if [one.value for one in metrics.samples(0)] == [1] else 1)
+            codes.append(os.waitpid(child, 0)[1])
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fork_first)
+    metrics.samples(0)
+    assert codes == [0]
 
 
 def test_the_status_page_asks_the_job_only_if_its_answer_is_old() -> None:
