@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,38 @@ def test_a_task_that_nobody_waits_for_fails_in_the_name_of_its_request(make_job:
     [record] = [record for record in server.records if record["logger"] == "asyncio"]
     assert record["tracing_id"] == "order-66"
     assert "nobody waits" in record["exception"]
+
+
+BREAKING = """
+    from werkzeug.wrappers import Response
+
+    def pieces():
+        yield b"one"
+        raise RuntimeError("broken")
+
+    class Breaking:
+        def perform(self):
+            return Response(pieces())
+
+        def webview_app(self, base_url):
+            def page(environ, start_response):
+                start_response("200 OK", [("Content-Type", "text/plain")])
+                return pieces()
+            return page
+    """
+
+
+def test_what_breaks_midway_is_told_of_once_and_by_the_id_of_its_request(make_job: MakeJob) -> None:
+    with started(pyjob_run(make_job(BREAKING)), env=STRUCTURED) as server:
+        server.wait_until("/ready", 200)
+        for method, path in (("POST", "/perform"), ("GET", "/webview/")):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            connection.request(method, path, headers={"X-Request-Tracing-Id": f"of {path}"})
+            answer = connection.getresponse()
+            assert answer.status == 200
+            with suppress(http.client.IncompleteRead):
+                assert answer.read() == b"one"
+            connection.close()
+    errors = [record for record in server.records if record["lvl"] in ("ERROR", "CRITICAL")]
+    assert [record.get("tracing_id") for record in errors] == ["of /perform", "of /webview/"]
+    assert all("RuntimeError: broken" in record["exception"] for record in errors)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,24 +70,6 @@ class Incomparable:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Undecided:
-    def __bool__(self) -> bool:
-        raise RuntimeError("no")
-
-
-class Closed(Mapping[str, object]):
-    """A mapping that says how long it is, and no more."""
-
-    def __getitem__(self, key: str) -> object:
-        raise RuntimeError("no")
-
-    def __iter__(self) -> Iterator[str]:
-        raise RuntimeError("no")
-
-    def __len__(self) -> int:
-        return 1
-
-
 class Open:
     """An object that tells of what it holds."""
 
@@ -108,15 +89,19 @@ def holding_itself(kind: type) -> Any:
     return held
 
 
+def test_the_filter_adds_text_and_keeps_what_a_record_has() -> None:
+    record = logging.makeLogRecord({"msg": "said", "caller_name": "theirs"})
+    assert ContextFilter().filter(record) is True
+    assert (record.__dict__["tracing_id"], record.__dict__["caller_name"]) == ("", "theirs")
+
+
 @pytest.mark.parametrize(
     "value",
     [
         Refusing(),
         Exiting(),
         Incomparable(),
-        Undecided(),
-        Closed(),
-        [Refusing(), {"a": Closed()}, (Incomparable(), Exiting())],
+        [Refusing(), {"a": Incomparable()}, (Incomparable(), Exiting())],
         {Refusing(): 1},
         holding_itself(list),
         holding_itself(dict),
@@ -125,38 +110,19 @@ def holding_itself(kind: type) -> Any:
     ],
     ids=lambda value: type(value).__name__,
 )
-@pytest.mark.parametrize("name", ["held", "caller_name", "tracing_id"])
-def test_no_extra_keeps_a_record_from_being_told(name: str, value: object) -> None:
-    seen = told(filtered(msg="said %s", args=(SECRET,), **{name: value}))
+def test_no_extra_keeps_a_record_from_being_told(value: object) -> None:
+    seen = told(filtered(msg="said %s", args=(SECRET,), held=value))
     assert seen["msg"] == "said ***"
     assert (seen["tracing_id"], seen["caller_name"]) == ("order-66", "alice")
-    assert (name if name == "held" else f"extra_{name}") in seen
+    assert "held" in seen
 
 
-@pytest.mark.parametrize("kind", [list, dict])
-def test_an_extra_that_holds_itself_many_times_is_told_as_quickly_as_any(kind: type) -> None:
-    held: Any = kind()
-    if kind is list:
-        held.extend([held] * 200)
-    else:
-        held.update({f"{n}": held for n in range(200)})
-    assert len(json.dumps(told(filtered(held=held)))) < 2_000_000
-
-
-@pytest.mark.parametrize("name", ["array", "caller_name", "tracing_id"])
-def test_arrays_and_frames_are_extras_like_any(name: str) -> None:
+def test_arrays_and_frames_are_extras_like_any() -> None:
     numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
     for value in (numpy.arange(3), numpy.array([SECRET]), pandas.DataFrame({"a": [1, SECRET]})):
-        seen = told(filtered(**{name: value}))
+        seen = told(filtered(held=value))
         assert (seen["msg"], seen["tracing_id"]) == ("said", "order-66")
-
-
-class Fragile(Exception):
-    """An exception whose parts cannot be read."""
-
-    @property
-    def __cause__(self) -> BaseException:  # type: ignore[override]
-        raise RuntimeError("no")
+        assert "held" in seen
 
 
 class Speechless(Exception):
@@ -164,12 +130,11 @@ class Speechless(Exception):
     __repr__ = __str__
 
 
-@pytest.mark.parametrize("kind", [Fragile, Speechless])
-def test_an_exception_that_cannot_be_read_is_told_with_its_place(kind: type[Exception]) -> None:
+def test_an_exception_that_cannot_be_read_is_told_with_its_place() -> None:
     try:
-        raise kind(SECRET)
-    except Exception as error:
-        record = filtered(msg="failed", exc_info=(kind, error, error.__traceback__))
+        raise Speechless(SECRET)
+    except Speechless as error:
+        record = filtered(msg="failed", exc_info=(Speechless, error, error.__traceback__))
     seen = told(record)
     assert seen["msg"] == "failed"
     assert "test_log_filter.py" in seen["exception"]
@@ -241,6 +206,34 @@ LEAKY = """
 
 def messages(records: list[Any]) -> list[str]:
     return [record["msg"] for record in records]
+
+
+def test_the_filter_masks_the_secrets_of_the_job_that_is_served(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    folder = make_job(
+        """
+        import logging, os
+        class Job:
+            def __init__(self):
+                logging.getLogger("host").warning("at start %s", os.environ["TOKEN"])
+            def perform(self):
+                secret = os.environ["TOKEN"]
+                try:
+                    raise RuntimeError(secret)
+                except RuntimeError:
+                    logger = logging.getLogger("host")
+                    logger.exception("with %s", secret, extra={"held": [secret]}, stack_info=True)
+        """,
+        **SECRETS,
+    )
+    with host_log() as log:
+        client_of(folder).post("/perform", headers={"X-Request-Tracing-Id": "order-66"})
+    at_start, served = log.of("host")
+    assert at_start["msg"] == "at start ***"
+    assert (served["msg"], served["held"], served["tracing_id"]) == ("with ***", ["***"], "order-66")
+    assert "RuntimeError: ***" in served["exception"]
+    assert "planted-value" not in log.text
 
 
 def test_a_self_test_of_an_embedded_job_tells_no_secret(make_job: MakeJob, client_of: ClientOf) -> None:

@@ -13,34 +13,19 @@ import textwrap
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyjob.environment.mask import Mask
-from pyjob.logs import ContextFilter
 from pyjob.logs.handler import MaskingHandler
 from pyjob.logs.setting_up import LogSettings, hide_in_logs, set_up_logging
-from pyjob.logs.structured import JsonFormatter
 from tests.commands import COMMANDS
 from tests.conftest import ClientOf, MakeJob
+from tests.hosts import bare_root
 from tests.servers import ask, pyjob_run, started
-
-
-@contextmanager
-def bare_root() -> Iterator[logging.Logger]:
-    """The root logger without the handlers of pytest."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers.clear()
-    try:
-        yield root
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +169,13 @@ def test_handlers_of_a_host_are_left_alone() -> None:
     assert stream.getvalue() == "planted-value\n"
 
 
-def written(*, structured: bool = False, caller: bool = False, **record: Any) -> str:
+def written(
+    *, structured: bool = False, caller: bool = False, secrets: tuple[str, ...] = (), **record: Any
+) -> str:
     """What a record becomes on a stream that is no terminal."""
     stream = io.StringIO()
     with bare_root():
-        set_up_logging(LogSettings(structured=structured, caller=caller), stream)
+        set_up_logging(LogSettings(structured=structured, caller=caller), stream, mask=Mask(secrets))
         logging.getLogger("a.logger").handle(
             logging.makeLogRecord({"levelno": 20, "levelname": "INFO", **record})
         )
@@ -202,6 +189,74 @@ def test_no_message_can_forge_a_line() -> None:
     first, *rest = written(msg=HOSTILE).splitlines()
     assert first.endswith(r"INFO fine\r")
     assert rest == [r"    [2026-01-01 00:00:00] INFO forged\x1b[2K\x85\u2028end"]
+
+
+def test_what_turns_the_order_of_text_or_has_no_width_is_shown() -> None:
+    text = "a\u202eb\u200bc\u2066d\u200fe\ufefff\u061cg"
+    shown = r"a\u202eb\u200bc\u2066d\u200fe\ufefff\u061cg"
+    assert written(msg=text).endswith(f"INFO {shown}\n")
+    line = written(msg="said", caller=True, tracing_id=text, caller_name=text)
+    assert line.isascii()
+    assert r"\u202eb\u200bc" in line
+    line = written(msg="said\n" + text)
+    assert line.endswith(f"INFO said\n    {shown}\n")
+
+
+@pytest.mark.parametrize("structured", [False, True])
+def test_a_level_may_have_any_name_and_a_record_of_it_is_one_line(structured: bool) -> None:
+    line = written(structured=structured, msg="said", levelno=35, levelname="LOUD\n[2026] INFO forged\x1b[2K")
+    assert line.count("\n") == 1
+    assert line[:-1].isprintable()
+    assert "forged" in line
+
+
+def error_with(text: str) -> Any:
+    try:
+        raise RuntimeError(text)
+    except RuntimeError as error:
+        return type(error), error, error.__traceback__
+
+
+@pytest.mark.parametrize("secret", ['it\x07\'s "planted"', "abc\ndef\nghi\njkl", "\x1b[31mplanted\r\n"])
+@pytest.mark.parametrize("structured", [False, True])
+def test_secrets_that_are_escaped_or_indented_are_masked_all_the_same(structured: bool, secret: str) -> None:
+    spoken = [secret, repr(secret)[1:-1], secret.replace("\n", "\n    ")]
+    spoken += [json.dumps(secret)[1:-1], repr(repr(secret))[2:-2]]
+    line = written(
+        structured=structured,
+        secrets=(secret,),
+        msg="with %s and %r",
+        args=(secret, secret),
+        exc_info=error_with(secret),
+        stack_info=f"Stack\n{secret}",
+    )
+    assert not [one for one in spoken if one in line]
+    assert "RuntimeError: ***" in line
+    assert "with *** and " in line
+
+
+ACCOUNT = 123456789012
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ACCOUNT,
+        ACCOUNT * 10 + 9,
+        -ACCOUNT,
+        float(ACCOUNT),
+        [ACCOUNT, {"n": ACCOUNT}],
+        {ACCOUNT: {"deep": (ACCOUNT,)}},
+        str(ACCOUNT),
+        {ACCOUNT},
+    ],
+)
+def test_a_secret_that_is_a_number_is_masked_and_the_line_is_json(value: object) -> None:
+    line = written(structured=True, secrets=(str(ACCOUNT),), msg="of %d", args=(ACCOUNT,), account=value)
+    told = json.loads(line)
+    assert told["msg"] == "of ***"
+    assert "***" in str(told["account"])
+    assert str(ACCOUNT) not in line
 
 
 def test_no_caller_can_forge_a_field() -> None:
@@ -309,47 +364,6 @@ def test_a_switch_that_is_neither_on_nor_off_is_told_and_off(name: str) -> None:
     )
 
 
-def test_the_filter_for_hosts_adds_text_and_keeps_what_a_record_has() -> None:
-    record = logging.makeLogRecord({"msg": "said", "caller_name": "theirs"})
-    assert ContextFilter().filter(record) is True
-    assert (record.__dict__["tracing_id"], record.__dict__["caller_name"]) == ("", "theirs")
-
-
-def test_the_filter_for_hosts_masks_the_secrets_of_the_job_that_is_served(
-    make_job: MakeJob, client_of: ClientOf
-) -> None:
-    folder = make_job(
-        """
-        import logging, os
-        class Job:
-            def __init__(self):
-                logging.getLogger("host").warning("at start %s", os.environ["TOKEN"])
-            def perform(self):
-                secret = os.environ["TOKEN"]
-                try:
-                    raise RuntimeError(secret)
-                except RuntimeError:
-                    logger = logging.getLogger("host")
-                    logger.exception("with %s", secret, extra={"held": [secret]}, stack_info=True)
-        """,
-        fields="secret_runtime_env_file: .env",
-        files={".env": "TOKEN=planted-value"},
-    )
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.addFilter(ContextFilter())
-    handler.setFormatter(JsonFormatter())
-    with bare_root() as root:
-        root.addHandler(handler)
-        client_of(folder).post("/perform", headers={"X-Request-Tracing-Id": "order-66"})
-    records = [json.loads(line) for line in stream.getvalue().splitlines()]
-    at_start, served = (record for record in records if record["logger"] == "host")
-    assert at_start["msg"] == "at start ***"
-    assert (served["msg"], served["held"], served["tracing_id"]) == ("with ***", ["***"], "order-66")
-    assert "RuntimeError: ***" in served["exception"]
-    assert "planted-value" not in stream.getvalue()
-
-
 def test_embedded_nothing_of_the_hosts_logging_is_touched(make_job: MakeJob, client_of: ClientOf) -> None:
     def state() -> Any:
         root = logging.getLogger()
@@ -429,8 +443,11 @@ class Job:
             ask(server, "POST", "/perform", b'{"n": %d}' % n, X_Request_Tracing_Id=f"id-{n}")
     said = '"args": [%d, "***"]' if "dumps" in how else "said %d with ***"
     assert [server.output.count(said % n) for n in range(3)] == [1, 1, 1]
-    assert len([line for line in server.lines if "POST /perform 200" in line and f"id-{n}" in line]) <= 1
-    assert len([line for line in server.lines if "POST /perform 200" in line]) == 3
+    access = [line for line in server.lines if "POST /perform 200" in line]
+    assert len(access) == 3
+    # Where the job has a format of its own, it is for that one to name the id.
+    has_ids = how != "basicConfig by force"
+    assert [sum(f"id-{n}" in line for line in access) for n in range(3)] == [has_ids] * 3
     assert "planted-value" not in server.output
     assert "is ready after" in server.output
     assert "stopped" in server.output
@@ -439,6 +456,68 @@ class Job:
     if how in ("dictConfig", "another formatter", "a formatter that dumps"):
         assert any(said % 1 in line and "id-1" in line for line in server.lines)
     assert "Traceback" not in server.output
+
+
+OWN_FILTER = """
+logging.config.dictConfig({
+    "version": 1,
+    "filters": {"request": {"()": "pyjob.logs.ContextFilter"}},
+    "formatters": {"own": {"format": "own %(message)s %(tracing_id)s"}},
+    "handlers": {"own": {"class": "logging.StreamHandler", "formatter": "own", "stream": "ext://sys.stdout",
+                         "filters": ["request"]}},
+    "root": {"level": "INFO", "handlers": ["own"]},
+})
+"""
+
+
+@pytest.mark.parametrize("how", ["dictConfig with the filter", "dictConfig", "basicConfig by force"])
+def test_a_job_that_sets_up_logging_itself_tells_no_secret_wherever_it_logs(
+    make_job: MakeJob, how: str
+) -> None:
+    code = (
+        "import logging, logging.config, os, sys, threading\n"
+        + CONFIGURED.get(how, OWN_FILTER)
+        + """
+logger = logging.getLogger("of.the.job")
+def say(place):
+    logger.warning("said in %s with %s", place, os.environ["TOKEN"])
+class Job:
+    def __init__(self):
+        say("init")
+    def perform(self):
+        thread = threading.Thread(target=say, args=("a thread",))
+        thread.start()
+        thread.join()
+        say("the method")
+"""
+    )
+    folder = make_job(code, fields="secret_runtime_env_file: .env", files={".env": "TOKEN=planted-value"})
+    with started(pyjob_run(folder)) as server:
+        server.wait_until("/ready", 200)
+        ask(server, "POST", "/perform", X_Request_Tracing_Id="order-66")
+    assert "planted" not in server.output
+    said = [line for line in server.lines if "said in" in line]
+    assert [line.split()[3:6] for line in said[:1]] == [["init", "with", "***"]]
+    assert len(said) == 3
+    assert all("with ***" in line for line in said)
+    assert ("order-66" in said[2]) == (how != "basicConfig by force")
+
+
+@pytest.mark.parametrize("when", ["at import", "when made"])
+def test_a_job_that_silences_all_loggers_and_fails_is_told_of(make_job: MakeJob, when: str) -> None:
+    code = (
+        "import logging, logging.config\n"
+        + (CONFIGURED["dictConfig"] + "raise RuntimeError('no model')\n" if when == "at import" else "")
+        + "class Job:\n    def __init__(self):\n"
+        + textwrap.indent(CONFIGURED["dictConfig"], " " * 8)
+        + "        raise RuntimeError('no model')\n    def perform(self): ...\n"
+    )
+    with started(pyjob_run(make_job(code))) as server:
+        server.wait_until("/live", 500)
+        assert ask(server, "POST", "/perform")[0] == 503
+    assert "failed to start: no model" in server.output
+    assert "RuntimeError: no model" in server.output
+    assert "POST /perform 503: the job failed to start" in server.output
 
 
 def test_50_writers_of_long_records_break_no_line(make_job: MakeJob) -> None:
@@ -500,13 +579,112 @@ def test_a_server_whose_log_nobody_takes_lives_on_and_says_so_once(
         assert told.startswith("pyjob: the log cannot be written (")
 
 
-def call_at(address: str) -> int:
-    """The status of a call by a Unix socket, once the job is ready."""
+FLOOD = """
+    import logging
+    class Job:
+        def perform(self):
+            for n in range(100):
+                logging.getLogger("of.job").warning("%s", "x" * 10_000)
+"""
+
+
+def test_a_server_whose_log_nobody_reads_answers_and_ends_as_any_other(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    address, errors = f"{tmp_path}/socket", tmp_path / "stderr"
+    command = [sys.executable, "-m", "pyjob", "run", str(make_job(FLOOD)), "--unix-socket", address]
+    read, write = os.pipe()
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(command, stdout=write, stderr=stderr)
+    os.close(write)
+    try:
+        for _ in range(3):
+            assert call_at(address) == 200
+            assert call_at(address, b"GET /live HTTP/1.0\r\n\r\n") == 200
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read)
+    told = errors.read_text()
+    assert told.startswith("pyjob: the log cannot be written (its reader stands still)")
+    assert told.count("\n") == 1
+
+
+def test_a_log_that_is_read_again_goes_on_and_says_how_much_was_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pyjob.logs.handler.PATIENCE", 0.01)
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+
+    def taken() -> str:
+        pieces = []
+        with suppress(BlockingIOError):
+            while piece := os.read(read, 65536):
+                pieces.append(piece)
+        return b"".join(pieces).decode()
+
+    with os.fdopen(write, "w") as stream, bare_root():
+        set_up_logging(LogSettings(), stream)
+        logger = logging.getLogger("of.job")
+        for n in range(50):
+            logger.warning("%s", f"record {n}. " + "x" * 9_000)
+        before = taken()
+        logger.warning("goes on")
+        logger.warning("and on")
+        after = taken()
+    os.close(read)
+    assert capsys.readouterr().err.count("the log cannot be written") == 1
+    whole = [line for line in before.splitlines() if line.endswith("x" * 9_000)]
+    assert 0 < len(whole) < 50
+    lost, goes_on, and_on = after.splitlines()
+    assert f"WARNING {50 - len(whole)} records were lost" in lost
+    assert goes_on.endswith("WARNING goes on")
+    assert and_on.endswith("WARNING and on")
+
+
+STRUCK = """
+    import sys
+
+    class Unspeakable(BaseException):
+        def __str__(self):
+            raise SystemExit("no text")
+        __repr__ = __str__
+
+    def strike(frame, event, argument):
+        if event == "call" and frame.f_code.co_name == "next_task":
+            raise Unspeakable
+
+    class Job:
+        def perform(self, how: str = ""):
+            if how == "raise":
+                raise Unspeakable
+            if how == "strike":  # once it has answered, as libraries do that throw time-outs at a thread
+                sys.setprofile(strike)
+"""
+
+
+@pytest.mark.parametrize(("how", "status"), [("raise", 500), ("strike", 200)])
+def test_threads_that_serve_outlive_what_is_thrown_at_them(make_job: MakeJob, how: str, status: int) -> None:
+    with started(pyjob_run(make_job(STRUCK), "--threads", "2")) as server:
+        server.wait_until("/ready", 200)
+        for _ in range(12):  # twice as many as there are threads, spare ones included
+            assert ask(server, "POST", "/perform", json.dumps({"how": how}).encode())[0] == status
+        for _ in range(3):
+            assert ask(server, "POST", "/perform")[0] == 200
+        assert ask(server, "GET", "/live")[0] == 200
+
+
+def call_at(address: str, request: bytes = b"POST /perform HTTP/1.0\r\n\r\n") -> int:
+    """The status of a request by a Unix socket, once the job is ready."""
     for _ in range(6000):
         try:
             with socket.socket(socket.AF_UNIX) as caller:
+                caller.settimeout(30)
                 caller.connect(address)
-                caller.sendall(b"POST /perform HTTP/1.0\r\n\r\n")
+                caller.sendall(request)
                 status = int(caller.makefile("rb").readline().split()[1])
         except (FileNotFoundError, ConnectionRefusedError):
             status = 503

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import subprocess
 import sys
@@ -253,6 +255,57 @@ def test_variables_of_the_test_win_over_those_of_the_manifest(make_job: MakeJob)
     with JobClient(folder, env={"MODE": "slow", "FURTHER": "one"}) as job:
         assert job.perform() == ["slow", "slow", "one", "manifest"]
     assert "FURTHER" not in os.environ
+
+
+SETS_UP_LOGGING = """
+    import logging, logging.config
+    logging.config.dictConfig({
+        "version": 1,
+        "handlers": {"own": {"class": "logging.NullHandler"}},
+        "loggers": {"of.the.test": {"level": "ERROR", "handlers": ["own"]}},
+        "root": {"level": "CRITICAL", "handlers": ["own"]},
+    })
+    class Job:
+        def __init__(self):
+            LOAD
+        def perform(self):
+            logging.getLogger("of.another.test").setLevel("CRITICAL")
+            logging.getLogger("pyjob").addHandler(logging.NullHandler())
+            return [logging.getLogger(name).disabled for name in ("of.the.test", "of.another.test")]
+"""
+
+
+def state_of_logging() -> object:
+    names = ("root", "pyjob", "pyjob.access", "of.the.test", "of.another.test")
+    loggers = [logging.getLogger(name) for name in names]
+    return [(one, one.level, [*one.handlers], one.disabled) for one in loggers]
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_logging_that_a_job_sets_up_is_as_before_once_it_is_closed(make_job: MakeJob, loads: bool) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    own, another = logging.getLogger("of.the.test"), logging.getLogger("of.another.test")
+    for logger in (own, another):
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    before = state_of_logging()
+    folder = make_job(SETS_UP_LOGGING.replace("LOAD", "pass" if loads else "1 / 0"))
+    try:
+        if loads:
+            with JobClient(folder) as job:
+                assert job.perform() == [False, True]
+        else:
+            with pytest.raises(ZeroDivisionError):
+                JobClient(folder)
+        assert state_of_logging() == before
+        own.info("said")
+        another.info("said, too")
+    finally:
+        for logger in (own, another):
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
+    assert stream.getvalue() == "said\nsaid, too\n"
 
 
 # Samples.
