@@ -169,7 +169,8 @@ def _named(name_caller: NameCaller, environ: WSGIEnvironment, trace: Trace) -> s
             name = name_caller(environ)
             return "" if name is None else _printable(str(name))
         except Exception:
-            logger.exception("the function that names callers failed")
+            with suppress(Exception):  # somebody's handler
+                logger.exception("the function that names callers failed")
             return ""
 
 

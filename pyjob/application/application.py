@@ -28,7 +28,7 @@ from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
 from pyjob.job.loader import IS_LOADING, Surroundings, entered, reason_of
 from pyjob.logs.access import AccessLog
-from pyjob.logs.failure import log_failure
+from pyjob.logs.failure import log_failure, log_safely
 from pyjob.manifest import Manifest, remarks_on
 from pyjob.openapi.document import CALLS
 from pyjob.routes import job_routes, waiting_routes
@@ -255,7 +255,7 @@ class Application:
             log_failure(logger, f"{name} failed to start: {reason}", told, self._mask)
             self.state.become_failed(reason)
             return error
-        logger.info("%s is ready after %.2f s", name, time.perf_counter() - began)
+        log_safely(logger, logging.INFO, f"{name} is ready after {time.perf_counter() - began:.2f} s")
         self.state.become_ready()
         return None
 

@@ -21,7 +21,7 @@ from pyjob.gate.gate import stays
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.job import Await
 from pyjob.logs.access import TOLD, AccessLog
-from pyjob.logs.failure import log_failure
+from pyjob.logs.failure import log_failure, log_safely
 from pyjob.wire.arguments import reader_of
 from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.response import Response
@@ -218,7 +218,7 @@ class CallRoom:
         message = one_line(failure.message[:LONGEST_MESSAGE])
         if failure.status < 500 and not isinstance(error, ValueError):
             # The job answered on purpose: one line, no traceback.
-            logger.warning("%s answered %d: %s", self._path, failure.status, message)
+            log_safely(logger, logging.WARNING, f"{self._path} answered {failure.status}: {message}")
         else:
             log_failure(logger, f"{self._path} failed: {message}", error, self._mask)
 

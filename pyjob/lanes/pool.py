@@ -119,8 +119,12 @@ class Pool:
         """It has ended."""
         with self._lock:
             self._workers.discard(worker)
-        if not self._stopped:
-            self._warden.stir()
+        if self._stopped:
+            return
+        # One that was ended between a token and its task has left the task without.
+        for _ in range(len(self._resumed) + len(self._fresh) - self._tokens.qsize()):
+            self._tokens.put(True)
+        self._warden.stir()
 
     def adapt(self) -> bool:
         """As many threads as are held, and the spare ones; True while there is something to look at again."""

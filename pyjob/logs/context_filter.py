@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from pyjob.environment.mask import Mask
-from pyjob.logs.record import extras_of, message_of_record, text_of, traceback_of, without
+from pyjob.logs.record import UNTOLD, extras_of, message_of_record, text_of, traceback_of, without
 from pyjob.trace import CURRENT, NONE
 
 
@@ -56,9 +56,10 @@ class ContextFilter(TraceFilter):
 def _note(record: logging.LogRecord, name: str, value: str) -> None:
     noted = record.__dict__
     before = noted.get(name)
-    if value and before and before is not value and str(before) != value:
+    if before is None or (type(before) is str and not before):
+        noted[name] = value
+    elif value and text_of(before) != value:
         noted[f"extra_{name}"] = before
-    if value or before is None:
         noted[name] = value
 
 
@@ -82,7 +83,7 @@ def _mask_texts(record: logging.LogRecord, mask: Mask) -> None:
         record.msg, record.args = masked, None
     trace = traceback_of(record)
     masked = mask(trace)
-    if masked != trace:
+    if masked != trace or trace.endswith(UNTOLD):
         # The exception would be formatted anew.
         record.exc_text, record.exc_info = masked, None
     if record.stack_info:
@@ -91,8 +92,8 @@ def _mask_texts(record: logging.LogRecord, mask: Mask) -> None:
 
 def _mask_extras(record: logging.LogRecord, mask: Mask) -> None:
     for name in ("name", "threadName", "processName", "taskName", "caller_name", "tracing_id"):
-        value = record.__dict__.get(name)
-        if value and mask(told := text_of(value)) != told:
+        told = text_of(record.__dict__.get(name))
+        if mask(told) != told:
             record.__dict__[name] = mask(told)
     for name, value in extras_of(record).items():
         del record.__dict__[name]

@@ -20,6 +20,14 @@ def log_failure(logger: logging.Logger, message: str, error: BaseException | Non
         say(f"a failure cannot be logged: {type(second).__name__}")
 
 
+def log_safely(logger: logging.Logger, level: int, message: str) -> None:
+    """Log ``message`` where something depends on what comes after. Never raises."""
+    try:
+        logger.log(level, "%s", message, stacklevel=2)
+    except Exception as error:  # noqa: BLE001  somebody's handler
+        say(f"a record cannot be logged: {type(error).__name__}")
+
+
 def _log(logger: logging.Logger, message: str, error: BaseException | None, mask: Mask) -> None:
     if error is None or not mask:
         logger.error("%s", mask(message), exc_info=error, stacklevel=3)

@@ -17,8 +17,9 @@ from pyjob.logs.text import TextFormatter
 
 # How long a reader of the log may stand still before records are dropped, in seconds.
 PATIENCE = 3.0
-# What a pipe that can be written to takes without blocking (PIPE_BUF); in characters of up to four bytes.
-PIECE = 1024
+# What a pipe that can be written to takes without blocking (PIPE_BUF), in characters: of at most 4 bytes in
+# UTF-8, of 10 where they are written escaped.
+PIECE, ESCAPED_PIECE = 1024, 400
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
         if self._is_torn:  # what comes after a piece of a record begins on a line of its own
             text = f"{self.terminator}{text}"
         stream, written = self.stream, 0
-        size = len(text) if self._poll is None else PIECE
+        is_utf8 = (stream.encoding or "").lower().replace("-", "") == "utf8"
+        size = len(text) if self._poll is None else PIECE if is_utf8 else ESCAPED_PIECE
         try:
             while written < len(text):
                 if self._poll is not None and not self._poll.poll(0 if self._lost else PATIENCE * 1000):
@@ -114,7 +116,8 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
                 stream.flush()
                 written += size
         finally:
-            self._is_torn = 0 < written < len(text)
+            if written:
+                self._is_torn = written < len(text)
 
     def _told_of_lost(self) -> str:
         message = f"{self._lost} records were lost while the log could not be written"

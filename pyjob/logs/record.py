@@ -19,6 +19,10 @@ STANDARD = frozenset(
 )
 # How deep an extra is looked into: deeper, and where it holds itself, it is text.
 DEEPEST = 5
+# Of more parts, an extra is no structure that anybody looks into.
+MOST_NODES = 1000
+# What stands where an exception does not let itself be told.
+UNTOLD = "an exception that cannot be told"
 # Longer messages and tracebacks are cut: who writes the log is not to stand still for one record.
 LONGEST = 1_000_000
 
@@ -46,7 +50,7 @@ def traceback_text(error: BaseException) -> str:
         return cut("".join(traceback.format_exception(error)).rstrip("\n"))
     except BaseException:  # noqa: BLE001  the author's class
         frames = "".join(traceback.format_tb(error.__traceback__))
-        return f"Traceback (most recent call last):\n{frames}an exception that cannot be told"
+        return f"Traceback (most recent call last):\n{frames}{UNTOLD}"
 
 
 def extras_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -54,19 +58,41 @@ def extras_of(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in STANDARD}
 
 
-def without(value: object, mask: Mask, depth: int = 0) -> object:
+def without(value: object, mask: Mask) -> object:
     """``value`` of an extra without what ``mask`` hides: itself where there is nothing to hide."""
-    if depth < DEEPEST and isinstance(value, Mapping):
-        pairs = [*value.items()]
-        masked = [(without(key, mask, depth + 1), without(one, mask, depth + 1)) for key, one in pairs]
-        same = all(a is c and b is d for (a, b), (c, d) in zip(pairs, masked, strict=True))
-        return value if same else dict(masked)
-    if depth < DEEPEST and isinstance(value, (list, tuple)):
-        items = [without(one, mask, depth + 1) for one in value]
+    try:
+        return _Search(mask).without(value)
+    except BaseException:  # noqa: BLE001  the author's mapping
+        return mask(text_of(value))
+
+
+class _Search:
+    """One search for what ``mask`` hides; what is too deep or too much is looked at as text."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._left = MOST_NODES
+
+    def without(self, value: object, depth: int = 0) -> object:
+        """``value`` without it; raises what the author's objects raise."""
+        self._left -= 1
+        if not isinstance(value, (Mapping, list, tuple)):
+            return self._as_text(value)
+        if depth >= DEEPEST or self._left < len(value):
+            # The text of something nested may be much longer than it.
+            return f"{type(value).__name__} of {len(value)}" if depth else self._as_text(value)
+        if isinstance(value, Mapping):
+            pairs = [*value.items()]
+            masked = [(self.without(key, depth + 1), self.without(one, depth + 1)) for key, one in pairs]
+            same = all(a is c and b is d for (a, b), (c, d) in zip(pairs, masked, strict=True))
+            return value if same else dict(masked)
+        items = [self.without(one, depth + 1) for one in value]
         return value if all(map(operator.is_, items, value)) else items
-    told = text_of(value)  # what anything else would tell of itself
-    hidden = mask(told)
-    return value if hidden == told else hidden
+
+    def _as_text(self, value: object) -> object:
+        told = text_of(value)  # what it would tell of itself
+        hidden = self._mask(told)
+        return value if hidden == told else hidden
 
 
 def text_of(value: object) -> str:

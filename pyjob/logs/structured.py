@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyjob.environment.mask import Mask
-from pyjob.logs.record import DEEPEST, cut, extras_of, message_of_record, text_of, traceback_of
+from pyjob.logs.record import DEEPEST, MOST_NODES, cut, extras_of, message_of_record, text_of, traceback_of
 
 # What is ours to say.
 KEYS = frozenset(("time", "lvl", "msg", "logger", "exception", "stack"))
-# Of more parts, an extra is no structure that anybody looks into.
-MOST_NODES = 1000
 # Made once: `json.dumps` with options makes one for each text.
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 
@@ -53,8 +51,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         for name in ("tracing_id", "caller_name"):
-            if value := record.__dict__.get(name):
-                told[name] = text_of(value)
+            if (value := record.__dict__.get(name)) is not None and (text := text_of(value)):
+                told[name] = text
         if trace := traceback_of(record):
             told["exception"] = trace
         if record.stack_info:

@@ -68,13 +68,10 @@ class TextFormatter(logging.Formatter):
 
 
 def _suffix(record: logging.LogRecord) -> str:
-    """The request in which the record was made, as `ContextFilter` has noted it."""
-    noted = record.__dict__
-    tracing_id, caller = noted.get("tracing_id"), noted.get("caller_name")
-    text = f", tracing_id={_value(tracing_id)}" if tracing_id else ""
-    return f"{text}, caller_name={_value(caller)}" if caller else text
-
-
-def _value(value: object) -> str:
-    text = text_of(value)
-    return text if WORD.match(text) and text.isprintable() else json.dumps(text)
+    """The request in which the record was made, as `TraceFilter` has noted it."""
+    suffix = ""
+    for name in ("tracing_id", "caller_name"):
+        value = record.__dict__.get(name)
+        if value is not None and (text := text_of(value)):
+            suffix += f", {name}={text if WORD.match(text) and text.isprintable() else json.dumps(text)}"
+    return suffix

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 TOLD = "pyjob_told"
 
 
+def mark_told(error: Exception) -> Exception:
+    """``error``, which the server need not log again."""
+    with suppress(Exception):  # the author's class may take no attribute
+        setattr(error, TOLD, True)
+    return error
+
+
 class StreamedResponse:
     """``body`` sent item by item in ``context``; ``ended`` is called once, when it is over.
 
@@ -61,13 +68,12 @@ class StreamedResponse:
             raise
         except Exception as error:
             self._end(error)
-            with suppress(Exception):  # the author's class may take none
-                setattr(error, TOLD, True)
+            mark_told(error)
             raise
         except BaseException as error:
             # sys.exit() in a job is no reason for a thread of the server to end, or to forget the connection.
             self._end(error)
-            raise RuntimeError(f"the stream ended by {kind_of(error)}") from error
+            raise mark_told(RuntimeError(f"the stream ended by {kind_of(error)}")) from error
 
     def close(self) -> None:
         """Called by the server when everything is sent, or the client has gone."""
