@@ -1,4 +1,4 @@
-"""Whatever authors' objects, hosts' handlers and readers of the log do: it is told, and nobody waits for it."""
+"""Whatever objects of authors, handlers of hosts and readers of the log do: it is told, and nobody waits."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_exception_that_cannot_be_read_is_told_by_any_formatter() -> None:
         raise Fragile(SECRET)
     except Fragile as error:
         record = filtered(msg="failed", exc_info=(Fragile, error, error.__traceback__))
-    assert "test_not_yet.py" in logging.Formatter().format(record)
+    assert "test_log_faults.py" in logging.Formatter().format(record)
     assert SECRET not in str(record.exc_info)
 
 
