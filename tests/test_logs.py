@@ -639,7 +639,8 @@ def test_a_log_that_is_read_again_goes_on_and_says_how_much_was_lost(
     assert capsys.readouterr().err.count("the log cannot be written") == 1
     whole = [line for line in before.splitlines() if line.endswith("x" * 9_000)]
     assert 0 < len(whole) < 50
-    lost, goes_on, and_on = after.splitlines()
+    torn, lost, goes_on, and_on = after.splitlines()
+    assert torn == ""  # the end of the line that was left in the middle
     assert f"WARNING {50 - len(whole)} records were lost" in lost
     assert goes_on.endswith("WARNING goes on")
     assert and_on.endswith("WARNING and on")
