@@ -23,7 +23,7 @@ from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page
 from pyjob.wire.payload import BoundedBody, too_long
 from pyjob.wire.response import error_response
-from pyjob.wire.stream import mark_told
+from pyjob.wire.stream import mark_logged
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -111,9 +111,9 @@ class WebviewRoom:
             page.end(failed.status)
             if page.has_begun:
                 if isinstance(error, Exception):
-                    mark_told(error)
+                    mark_logged(error)
                     raise
-                raise mark_told(RuntimeError(f"the web view ended by {kind_of(error)}")) from error
+                raise mark_logged(RuntimeError(f"the web view ended by {kind_of(error)}")) from error
             return failed(environ, start_response)
 
     def _let_in(

@@ -51,7 +51,8 @@ class AccessLog:
     ) -> None:
         """It was answered without having run, after having ``waited``, if it came to the line at all."""
         if self._wanted:
-            log_access(method, path, status, None, waited, None, one_line(why)[:LONGEST_REMARK])
+            remark = one_line(why[:LONGEST_REMARK])[:LONGEST_REMARK]
+            log_access(method, path, status, None, waited, None, remark)
 
     def left(self, method: str, path: str, call: Timed) -> None:
         """The caller has left the line: nothing ran, and nothing was answered."""

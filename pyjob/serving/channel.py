@@ -20,7 +20,7 @@ from pyjob.errors import one_line
 from pyjob.gate.door import Parked
 from pyjob.serving.seat import Seat
 from pyjob.serving.task import Refusal, Task
-from pyjob.wire.stream import TOLD
+from pyjob.wire.stream import LOGGED
 
 # The last connections of the server's limit, kept for what is no call.
 RESERVE = 50
@@ -68,7 +68,7 @@ class OneLine(logging.LoggerAdapter[logging.Logger]):
 
     def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
         """A fault; of an answer that broke off, and has been told of with its request, no more than that."""
-        if getattr(sys.exception(), TOLD, False):
+        if getattr(sys.exception(), LOGGED, False):
             self.debug(msg, *args, **kwargs)
         else:
             super().exception(msg, *args, **kwargs)

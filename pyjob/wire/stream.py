@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 # An error that has this has been logged already.
-TOLD = "pyjob_told"
+LOGGED = "pyjob_logged"
 
 
-def mark_told(error: Exception) -> Exception:
+def mark_logged(error: Exception) -> Exception:
     """``error``, which the server need not log again."""
     with suppress(Exception):  # the author's class may take no attribute
-        setattr(error, TOLD, True)
+        setattr(error, LOGGED, True)
     return error
 
 
@@ -68,12 +68,12 @@ class StreamedResponse:
             raise
         except Exception as error:
             self._end(error)
-            mark_told(error)
+            mark_logged(error)
             raise
         except BaseException as error:
             # sys.exit() in a job is no reason for a thread of the server to end, or to forget the connection.
             self._end(error)
-            raise mark_told(RuntimeError(f"the stream ended by {kind_of(error)}")) from error
+            raise mark_logged(RuntimeError(f"the stream ended by {kind_of(error)}")) from error
 
     def close(self) -> None:
         """Called by the server when everything is sent, or the client has gone."""
