@@ -426,7 +426,10 @@ def test_logging_of_a_host_that_raises_costs_nobody_an_answer(
             logging.getLogger("pyjob.access").addFilter(failing)
         else:
             handler.handle = failing  # type: ignore[method-assign]
-        assert statuses_of(client) == [status for *_, status in ASKED]
+        try:
+            assert statuses_of(client) == [status for *_, status in ASKED]
+        finally:
+            logging.getLogger("pyjob.access").removeFilter(failing)
     assert "cannot be logged" in capsys.readouterr().err
 
 

@@ -222,7 +222,14 @@ def test_a_stream_that_nobody_reads_is_closed_and_gives_its_slot_back(make_job: 
         async with await calling(server.port, size=200) as caller:
             await until(server.port, lambda found: found["pyjob_calls_running"] == 1)
             caller.stop_reading()
-            await until(server.port, lambda found: found["pyjob_calls_running"] == 0)
+            while await running(server.port):
+                await asyncio.sleep(0.01)
+
+    async def running(port: int) -> bool:
+        try:
+            return (await numbers(port))["pyjob_calls_running"] > 0
+        except ConnectionError:  # on a slow machine, this one has been silent for as long
+            return True
 
     folder = make_job(code, extra={"max_concurrency": 1})
     with serving(folder, channel_timeout=1) as server:

@@ -629,7 +629,7 @@ def common_lines(draw: st.DrawFn, name: str, known: list[str]) -> str:
     )
     single = st.lists(plain | st.sampled_from(["#", '"', "\n"]), max_size=6)
     value = draw(
-        unquoted.map(lambda parts: "".join(parts).strip(" \t"))
+        unquoted.map(lambda parts: "".join(parts).strip(" \t")).filter(lambda text: not text.startswith("="))
         | double.map(lambda parts: f'"{"".join(parts)}"')
         | single.map(lambda parts: f"'{''.join(parts)}'")
     )

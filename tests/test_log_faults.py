@@ -20,7 +20,7 @@ from pyjob.errors import JobError
 from pyjob.logs.setting_up import LogSettings, set_up_logging
 from tests.conftest import MakeJob
 from tests.hosts import bare_root
-from tests.servers import PATIENCE, ask, pyjob_run, started
+from tests.servers import PATIENCE, pyjob_run, started
 from tests.test_log_filter import SECRET, Exiting, Refusing, filtered, told
 
 
@@ -225,25 +225,3 @@ def test_a_reader_that_stands_still_stops_nobody_where_text_is_written_escaped(
     os.close(read)
     os.close(write)
     assert max(written) <= 4096
-
-
-STRUCK = """
-    import ctypes, sys, threading, time
-
-    def strike(thread):
-        # Once it has answered, and waits for another request.
-        while (frame := sys._current_frames().get(thread)) and frame.f_code.co_name != "next_task":
-            time.sleep(0.001)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyError))
-
-    class Job:
-        def perform(self):
-            threading.Thread(target=strike, args=(threading.get_ident(),)).start()
-"""
-
-
-def test_a_thread_that_is_struck_while_it_waits_takes_no_request_with_it(make_job: MakeJob) -> None:
-    with started(pyjob_run(make_job(STRUCK), "--threads", "2")) as server:
-        server.wait_until("/ready", 200)
-        for _ in range(12):
-            assert ask(server, "POST", "/perform")[0] == 200
