@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from pyjob.environment.mask import Mask
-from pyjob.wire.arguments import ROUTING_ARGS
+from pyjob.wire.body.arguments import ROUTING_ARGS
 from pyjob.wire.response import Response, bytes_response, error_response
 
 if TYPE_CHECKING:

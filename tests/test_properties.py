@@ -13,7 +13,7 @@ from werkzeug.test import Client
 import pyjob
 from pyjob.method.annotations import compile_check
 from pyjob.method.schema import SchemaBuilder
-from pyjob.wire.result import encode
+from pyjob.wire.results.encoding import encode
 
 pytest.importorskip("hypothesis")
 from hypothesis import given

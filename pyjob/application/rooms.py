@@ -25,6 +25,8 @@ from pyjob.routes import service_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
 from pyjob.wire.asgi import AsgiApplication, is_asgi
+from pyjob.wire.results.encoding import encode
+from pyjob.wire.results.result import Results
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -74,6 +76,7 @@ class Rooms:
         metrics = self.numbers.calls.endpoint(self.mask(endpoint.path))
         return CallRoom(
             endpoint,
+            results=Results(encode),
             admission=Admission(self.gates.calls, metrics, most=self._most),
             context=self.context,
             wait_for=self.event_loop.wait_for,

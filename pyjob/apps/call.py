@@ -22,10 +22,10 @@ from pyjob.job.endpoints import Endpoint
 from pyjob.job.job import Await
 from pyjob.logs.access import TOLD, AccessLog
 from pyjob.logs.failure import log_failure, log_safely
-from pyjob.wire.arguments import reader_of
+from pyjob.wire.body.arguments import reader_of
 from pyjob.wire.failure import Failure, failure_of
 from pyjob.wire.response import Response
-from pyjob.wire.result import PLAIN_TYPES, own_response, result_response
+from pyjob.wire.results.result import PLAIN_TYPES, Results, own_response
 from pyjob.wire.stream import StreamedResponse
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class CallRoom:
         self,
         endpoint: Endpoint,
         *,
+        results: Results,
         admission: Admission,
         context: JobContext,
         wait_for: Await,
@@ -65,6 +66,7 @@ class CallRoom:
         self._handler = endpoint.handler
         self._read = reader_of(endpoint)
         self._check = endpoint.signature.check
+        self._finish = results.answer
         self._admission = admission
         self._context = context
         self._wait_for = wait_for
@@ -117,7 +119,7 @@ class CallRoom:
         except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
             return self._refusal(error, call, method)
         try:
-            answer = self._run(call, environ, result_response)
+            answer = self._run(call, environ, self._finish)
         except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
             call.end(failed=True)
             answer = self._answer_to(failure_of(error), error, environ, call)

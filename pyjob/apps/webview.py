@@ -19,9 +19,9 @@ from pyjob.gate.gate import stays
 from pyjob.logs.access import TOLD, AccessLog
 from pyjob.logs.failure import log_failure
 from pyjob.openapi.document import CALLS
+from pyjob.wire.body.payload import BoundedBody, too_long
 from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page
-from pyjob.wire.payload import BoundedBody, too_long
 from pyjob.wire.response import error_response
 from pyjob.wire.stream import mark_logged
 

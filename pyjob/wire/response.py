@@ -51,7 +51,7 @@ def bytes_response(
 
 
 def json_response(status: int, value: object, headers: Iterable[tuple[str, str]] = ()) -> Response:
-    """``value`` must be plain JSON; results of a job go through `pyjob.wire.result`."""
+    """``value`` must be plain JSON; results of a job go through `pyjob.wire.results`."""
     return bytes_response(status, "application/json", json.dumps(value).encode(), headers)
 
 

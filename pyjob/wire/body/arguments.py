@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from pyjob.errors import PayloadError
 from pyjob.job.endpoints import Endpoint
 from pyjob.method.conversion import converter_of, json_or_text
-from pyjob.wire.payload import not_an_object, read_payload, read_value
+from pyjob.wire.body.payload import not_an_object, read_payload, read_value
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -1,4 +1,4 @@
-"""The result of a call as bytes (SPEC 4.5).
+"""Values as JSON (SPEC 4.5).
 
 The standard library's C encoder does the work; `plain` is asked for what it does not know. Only when
 that fails (a NaN, a strange key, an object of no known kind) is the value walked in Python, which
@@ -18,43 +18,12 @@ import pathlib
 import re
 import uuid
 from collections import abc
-from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
-
-from werkzeug.wrappers import Response as WerkzeugResponse
+from typing import Any
 
 from pyjob.errors import ResultError, message_of
-from pyjob.wire.response import JSON_HEADER, Response, bytes_response
-from pyjob.wire.stream import StreamedResponse
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 DEEPEST = 200
 LONGEST_PATH = 200
-PLAIN_TYPES = frozenset({dict, list, str, int, float, bool, type(None)})
-
-
-def result_response(result: object, environ: WSGIEnvironment) -> Response | StreamedResponse:
-    """The 200 answer with ``result``: JSON, or bytes as they are; a response of its own as it is.
-
-    Raises `ResultError` for what cannot be encoded.
-    """
-    if type(result) not in PLAIN_TYPES:
-        if isinstance(result, (bytes, bytearray, memoryview)):
-            return bytes_response(200, "application/octet-stream", bytes(result))
-        if isinstance(result, WerkzeugResponse):
-            return own_response(result, environ)
-    body = encode(result)
-    return Response("200 OK", [JSON_HEADER, ("Content-Length", str(len(body)))], body)
-
-
-def own_response(response: WerkzeugResponse, environ: WSGIEnvironment) -> Response | StreamedResponse:
-    """A response that the job made (werkzeug, Flask), made ready while its faults can still be answered."""
-    body, status, headers = response.get_wsgi_response(environ)
-    if response.is_streamed:
-        return StreamedResponse(status, headers, body, copy_context())
-    return Response(status, headers, b"".join(body))
 
 
 def encode(value: object) -> bytes:

@@ -1,0 +1,1 @@
+"""What a call returned, as an answer (SPEC 4.5, 4.8)."""
