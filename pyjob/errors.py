@@ -12,6 +12,7 @@ PyjobError
     ├── PayloadError    the caller's payload is wrong
     │   └── BodyError   its body did not come as it was announced
     └── BusyError       a valid call is not run: the line is full, the service is going down, ...
+        └── AbandonedError  one that ran was cancelled, since nobody waits for it any more
 """
 
 from __future__ import annotations
@@ -142,6 +143,13 @@ class BusyError(JobError):
         self.waited = waited
         kind = HTTPStatus(status).phrase
         super().__init__(status, message, kind=kind, headers={"Retry-After": str(retry_after)})
+
+
+class AbandonedError(BusyError):
+    """An ``async def`` that was cancelled, ``why`` in words: nobody waits for it any more."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(503, why, retry_after=1)
 
 
 def message_of(error: BaseException) -> str:

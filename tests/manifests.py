@@ -51,6 +51,7 @@ GOOD: list[Document] = [
             "max_body_size": "10Mi",
             "check_types": False,
             "stuck_after": 60,
+            "cancel_on_disconnect": False,
             "home_page": "/docs",
             "python_version": "3.12",
             "cors_origins": ["https://example.com", "*"],

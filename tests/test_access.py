@@ -78,7 +78,7 @@ def test_what_the_job_raised_is_a_line_of_its_status_beside_the_error(
     client.perform(n=n)
     [line] = lines(caplog)
     assert line.startswith(f"POST /perform {status}, ran 0.0 ms")
-    assert [record.name for record in caplog.records].count("pyjob.apps.call") == 1
+    assert [record.name for record in caplog.records].count("pyjob.calls") == 1
 
 
 def test_a_stream_has_its_line_at_its_end_with_all_its_bytes(

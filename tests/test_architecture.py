@@ -31,6 +31,7 @@ HOUSE = [
     {"application"},
     {"routes"},
     {"apps"},
+    {"calls"},
     {"dispatcher"},
     {"context", "wire"},
     {"gate"},

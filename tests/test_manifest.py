@@ -100,6 +100,7 @@ jobtype_extra:
   max_body_size: 1Ki
   check_types: false
   stuck_after: 60
+  cancel_on_disconnect: false
   home_page: /api/v1/webview
   python_version: "3.12"
   debian_version: bookworm
@@ -121,7 +122,7 @@ golang: [x]
 """)
     assert manifest.version == "1.2.3-alpha.1+build.5"
     assert manifest.jobtype_extra == JobtypeExtra(
-        "src/entry.py", "Entry", "../requirements.txt", 2, 0, 1.5, 1024, False, 60.0, "/api/v1/webview",
+        "src/entry.py", "Entry", "../requirements.txt", 2, 0, 1.5, 1024, False, 60.0, False, "/api/v1/webview",
         "3.12", "bookworm", True, ("https://example.com", "*"),
     )  # fmt: skip
     assert manifest.runtime_env == {"DEBUG": "true", "EMPTY": ""}

@@ -223,7 +223,7 @@ def test_a_call_that_waits_has_one_id_from_its_arrival_to_its_end() -> None:
     [tracing_id] = headers.getlist("X-Request-Tracing-Id")
     assert headers.getlist("X-Request-ID") == [tracing_id]
     own = [one for one in log.records if one.get("path") != "/perform" or one["status"] == 400]
-    assert [one["logger"] for one in own] == ["of.host", "of.job", "pyjob.apps.call", "pyjob.access"]
+    assert [one["logger"] for one in own] == ["of.host", "of.job", "pyjob.calls", "pyjob.access"]
     assert {one["tracing_id"] for one in own} == {tracing_id}
     assert {one["caller_name"] for one in own[1:]} == {"alice"}  # the first names it
     [error] = client.get("/status/data").json["errors"]

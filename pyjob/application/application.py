@@ -16,13 +16,8 @@ from pyjob.apps.call import CallRoom
 from pyjob.context import JobContext
 from pyjob.dispatcher import Dispatcher, Lane, RouteTable, checked_prefix
 from pyjob.environment import Environment
-from pyjob.errors import (
-    ConflictError,
-    EntryPointError,
-    JobError,
-    ManifestError,
-    SampleError,
-)
+from pyjob.errors import ConflictError, EntryPointError, JobError, ManifestError, SampleError
+from pyjob.gate.admission import GOING_DOWN
 from pyjob.gate.row import Row
 from pyjob.job.event_loop import EventLoop
 from pyjob.job.job import Job, read_job
@@ -44,6 +39,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_SOON = (("Retry-After", "1"),)
+# What a cancelled `async def` has to clean up.
+CANCELLING_SECONDS = 0.4
 
 
 class Application:
@@ -178,19 +175,24 @@ class Application:
     def close(self, grace: float = 30.0) -> bool:
         """Go down: not ready, no new calls, and up to ``grace`` seconds for those that run or wait.
 
-        Calls and pages that still wait then are answered 503. False where some still run: a thread cannot be
-        ended. An ASGI web view shuts down last.
+        Calls and pages that still wait then are answered 503, as is each ``async def``, which is cancelled.
+        False where some still run: a thread cannot be ended. An ASGI web view shuts down last.
         """
         self.gates.close()  # first: who sees that it is not ready finds it closed
         self.state.become_draining()
-        if not self.gates.wait_until_empty(grace):
-            self.gates.dismiss()
+        if not self.gates.wait_until_empty(grace) and self.send_away():
+            self.gates.wait_until_empty(CANCELLING_SECONDS)
         left = self.gates.running
         if left:
             name = self.manifest.name
             logger.warning("job %s: %d calls still run after %g s, left to themselves", name, left, grace)
         self.shut_down()
         return not left
+
+    def send_away(self) -> bool:
+        """End what can be ended: calls that wait are not run, and each ``async def`` is cancelled, if any."""
+        self.gates.dismiss()
+        return self._event_loop.cancel_all(GOING_DOWN)
 
     def shut_down(self) -> None:
         """Let an ASGI web view shut down, where one has started in this process."""

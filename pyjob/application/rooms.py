@@ -79,7 +79,8 @@ class Rooms:
             results=Results(encode),
             admission=Admission(self.gates.calls, metrics, most=self._most),
             context=self.context,
-            wait_for=self.event_loop.wait_for,
+            event_loop=self.event_loop,
+            cancels=self.manifest.jobtype_extra.cancel_on_disconnect,
             max_body_size=self.manifest.jobtype_extra.max_body_size,
             access_log=self.access_log,
             mask=self.mask,
@@ -112,10 +113,10 @@ class Rooms:
 
     def _stuck(self) -> str | None:
         patience = self.manifest.jobtype_extra.stuck_after
-        longest = self.gates.calls.longest() if patience is not None else 0.0
-        if patience is None or longest <= patience:
+        silence = self.gates.calls.silence() if patience is not None else 0.0
+        if patience is None or silence <= patience:
             return None
-        return f"a call has run for {longest:.0f} s, longer than stuck_after ({patience:g} s)"
+        return f"a call has run for {silence:.0f} s, longer than stuck_after ({patience:g} s)"
 
     @property
     def _most(self) -> int | None:

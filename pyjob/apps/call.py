@@ -7,44 +7,46 @@ job, and what is wrong never takes a place in the line.
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
 
+from pyjob.calls.awaited import Awaited
+from pyjob.calls.record import CallRecord
+from pyjob.calls.stream import ItemBody, ItemIterator, stream_response
 from pyjob.context import JobContext
 from pyjob.dispatcher import Lane
 from pyjob.environment.mask import Mask
-from pyjob.errors import JobError, one_line
-from pyjob.gate.admission import Admission, Call
-from pyjob.gate.door import SEAT, Seat
+from pyjob.errors import AbandonedError
+from pyjob.gate.admission import Admission, Call, close_files
+from pyjob.gate.door import SEAT, Parked, Seat
 from pyjob.gate.gate import stays
 from pyjob.job.endpoints import Endpoint
-from pyjob.job.job import Await
+from pyjob.job.event_loop import EventLoop, LoopTask
 from pyjob.logs.access import TOLD, AccessLog
-from pyjob.logs.failure import log_failure, log_safely
 from pyjob.wire.body.arguments import reader_of
-from pyjob.wire.failure import Failure, failure_of
+from pyjob.wire.failure import failure_of
 from pyjob.wire.response import Response
+from pyjob.wire.results.formats import format_of
+from pyjob.wire.results.items import is_stream, items_of
 from pyjob.wire.results.result import PLAIN_TYPES, Results, own_response
 from pyjob.wire.stream import StreamedResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Answer = TypeVar("Answer")
+Answer = Response | StreamedResponse
 
 # Arguments of longer bodies are not kept while a call waits, since they may take twenty times as much
 # memory as their text: they are read again from what the server keeps.
 LARGEST_KEPT = 64 * 1024
 
-# Of what an exception says, so many characters are logged beside its traceback.
-LONGEST_MESSAGE = 2000
-
-logger = logging.getLogger(__name__)
-
 
 class CallRoom:
-    """Serves one ``endpoint`` over HTTP, and in process through `call`."""
+    """Serves one ``endpoint`` over HTTP, and in process through `call`.
+
+    ``cancels``: whether an ``async def`` is cancelled once its caller has left.
+    """
 
     lane: Lane = "calls"
 
@@ -55,23 +57,24 @@ class CallRoom:
         results: Results,
         admission: Admission,
         context: JobContext,
-        wait_for: Await,
+        event_loop: EventLoop,
+        cancels: bool,
         max_body_size: int,
         access_log: AccessLog,
         mask: Mask,
         meet: Callable[[WSGIEnvironment], None],
     ) -> None:
-        self._path = mask(endpoint.path)
-        self._method = str(endpoint.method)
         self._handler = endpoint.handler
         self._read = reader_of(endpoint)
         self._check = endpoint.signature.check
+        self._results = results
         self._finish = results.answer
         self._admission = admission
         self._context = context
-        self._wait_for = wait_for
+        self._event_loop = event_loop
+        self._cancels = cancels
         self._max_body_size = max_body_size
-        self._access_log = access_log
+        self._record = CallRecord(endpoint.path, str(endpoint.method), access_log, mask)
         self._mask = mask
         self._meet = meet
 
@@ -79,15 +82,13 @@ class CallRoom:
         environ[TOLD] = True
         # Taken out: an application that the job passes its environ on to must not park our request.
         seat: Seat | None = environ.pop(SEAT, None)
-        waited = None if seat is None else seat.take()
-        # A call that has waited is at its second pass.
-        call = waited if isinstance(waited, Call) else None
-        return self._answer(environ, seat, call)(environ, start_response)
+        return self._answer(environ, seat)(environ, start_response)
 
     def call(self, arguments: dict[str, Any], environ: WSGIEnvironment) -> Any:
         """Run the endpoint in process: the same checks, gate, context and metrics, its result as it is.
 
-        Inside a call of the same job it runs in that one's slot: waiting for another would never end.
+        Items of a stream come by an iterator, which keeps the slot until it is exhausted or closed. Inside a
+        call of the same job it runs in that one's slot: waiting for another would never end.
         Raises `PayloadError` for wrong arguments, `BusyError` for a call that is not run, and whatever the
         job raises.
         """
@@ -97,53 +98,66 @@ class CallRoom:
         else:
             call = self._admission.by_thread(arguments, stays, is_bounded=False)
         try:
-            result = self._run(call, environ, _unencoded)
+            result = self._run_here(call, environ)
         except BaseException as error:
-            call.end(failed=True)
-            failure = failure_of(error).masked(self._mask)
-            call.note_error(failure.status, failure.kind)
+            self._end_here(call, error)
             raise
-        call.end(failed=False)
+        if not isinstance(result, ItemIterator):
+            self._end_here(call, None)
         return result
 
-    def _answer(
-        self, environ: WSGIEnvironment, seat: Seat | None, call: Call | None
-    ) -> Response | StreamedResponse:
-        """The whole road, or the rest of it for a ``call`` that has waited; raises nothing but `Parked`."""
+    def _answer(self, environ: WSGIEnvironment, seat: Seat | None) -> Answer:
+        """The whole road, or the rest of it for a call that has waited; raises nothing but `Parked`."""
         method: str = environ["REQUEST_METHOD"]
+        waited = None if seat is None else seat.take()
+        call = waited if isinstance(waited, Call) else None
         try:
-            if call is None:
+            if isinstance(waited, Awaited):
+                call = waited.call
+            elif call is None:
                 call = self._let_in(environ, seat)
             else:
                 self._resume(call, environ)
         except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
-            return self._refusal(error, call, method)
+            return self._record.refusal(error, call, method)
         try:
-            answer = self._run(call, environ, self._finish)
+            if isinstance(waited, Awaited):
+                answer = waited.task.context.run(self._answer_awaited, waited, environ)
+            else:
+                answer = self._run(call, environ, seat)
+        except Parked:
+            raise
         except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
-            call.end(failed=True)
-            answer = self._answer_to(failure_of(error), error, environ, call)
+            call.end(failed=not isinstance(error, AbandonedError))
+            answer = self._answer_to(error, environ, call)
         else:
             if isinstance(answer, StreamedResponse):
                 answer.ended = lambda error: self._stream_ended(call, answer, error, method)
                 return answer
             call.end(failed=False)
-        self._tell(call, answer, method)
+        self._record.ended(call, answer, method)
         return answer
 
     def _let_in(self, environ: WSGIEnvironment, seat: Seat | None) -> Call:
         """A call that is right and holds a slot. Raises `JobError`, and `Parked` where it has to wait."""
         arguments = self._read(environ, self._max_body_size)
-        self._check(arguments)
+        try:
+            self._check(arguments)
+            return self._admit(arguments, environ, seat)
+        except Exception:
+            close_files(arguments)
+            raise
+
+    def _admit(self, arguments: dict[str, Any], environ: WSGIEnvironment, seat: Seat | None) -> Call:
         if seat is None:
             connected = environ.get("waitress.client_disconnected")
             if connected is not None:
                 self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
             return self._admission.by_thread(arguments, connected or stays)
-        if int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
-            return self._admission.by_seat(arguments, seat, self._tell_left)
+        if type(arguments) is not dict or int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
+            return self._admission.by_seat(arguments, seat, self._record.left)
         environ["wsgi.input"].seek(0)
-        call = self._admission.by_seat(None, seat, self._tell_left)
+        call = self._admission.by_seat(None, seat, self._record.left)
         call.arguments = arguments
         return call
 
@@ -157,73 +171,79 @@ class CallRoom:
                 call.end(failed=True)
                 raise
 
-    def _run(
-        self, call: Call, environ: WSGIEnvironment, finish: Callable[[object, WSGIEnvironment], Answer]
-    ) -> Answer:
-        """Call the job's method, and ``finish`` its result, in the context of the request."""
+    def _run(self, call: Call, environ: WSGIEnvironment, seat: Seat | None) -> Answer:
+        """Call the job's method in the context of the request, and make an answer of its result.
+
+        Raises `Parked` where that is being awaited, and the request waits at its ``seat``.
+        """
         with self._context.serving(environ, call.holds_slot):
             result = self._handler(**(call.arguments or {}))
-            if type(result) not in PLAIN_TYPES and inspect.isawaitable(result):
-                result = self._wait_for(result)
-            return finish(result, environ)
+            if type(result) in PLAIN_TYPES:
+                return self._finish(result, environ)
+            if inspect.isawaitable(result):
+                task = self._start(result, call)
+                if seat is not None:
+                    task.when_done(seat.resume)
+                    seat.park(Awaited(call, task, self._unheard))
+                result = task.result()
+            return self._answer_of(result, call, environ)
+
+    def _start(self, awaitable: Awaitable[Any], call: Call) -> LoopTask:
+        return self._event_loop.start(awaitable, call.is_gone if self._cancels else None)
+
+    def _answer_awaited(self, waited: Awaited, environ: WSGIEnvironment) -> Answer:
+        return self._answer_of(waited.task.result(), waited.call, environ)
+
+    def _answer_of(self, result: object, call: Call, environ: WSGIEnvironment) -> Answer:
+        if not is_stream(result):
+            return self._finish(result, environ)
+        written = format_of(environ.get("HTTP_ACCEPT", ""), self._results.encode)
+        items = items_of(result, lambda one: self._start(one, call), patient=bool(written.pause))
+        body = ItemBody(items, written, lambda error: self._record.failed(call, error), call.progress)
+        return stream_response(body, written.content_type, has_body=environ["REQUEST_METHOD"] != "HEAD")
+
+    def _run_here(self, call: Call, environ: WSGIEnvironment) -> Any:
+        with self._context.serving(environ, call.holds_slot):
+            result = self._handler(**(call.arguments or {}))
+            if inspect.isawaitable(result):
+                result = self._start(result, call).result()
+            if not is_stream(result):
+                return result
+            items = items_of(result, lambda one: self._start(one, call), patient=False)
+            return ItemIterator(items, copy_context(), lambda error: self._end_here(call, error))
+
+    def _end_here(self, call: Call, error: BaseException | None) -> None:
+        call.end(failed=error is not None)
+        if error is not None:
+            self._record.failed(call, error, is_logged=False)
 
     def _stream_ended(
         self, call: Call, answer: StreamedResponse, error: BaseException | None, method: str
     ) -> None:
-        call.end(failed=error is not None)
+        call.end(failed=answer.has_failed or error is not None)
         if error is not None:
-            failure = failure_of(error).masked(self._mask)
-            call.note_error(failure.status, failure.kind)
-            self._log(failure, error)
-        self._tell(call, answer, method)
+            self._record.failed(call, error)
+        self._record.ended(call, answer, method)
 
-    def _refusal(self, error: Exception, call: Call | None, method: str) -> Response:
-        """The answer to a call that is not run."""
-        failure = failure_of(error).masked(self._mask)
-        if not isinstance(error, JobError):
-            self._log(failure, error)
-        answer = failure.answer()
-        waited = getattr(error, "waited", None) if call is None else call.waited
-        self._access_log.refused(method, self._path, answer.status, failure.message, waited)
-        return answer
+    def _unheard(self, waited: Awaited) -> None:
+        """The caller has left while an ``async def`` ran: what has become of that is told, but not sent."""
+        failed = False
+        try:
+            waited.task.result()
+        except AbandonedError:
+            pass
+        except BaseException as error:  # noqa: BLE001  the job's
+            failed = True
+            self._record.failed(waited.call, error)
+        waited.call.end(failed=failed)
+        self._record.unheard(waited.call)
 
-    def _answer_to(
-        self, failure: Failure, error: BaseException, environ: WSGIEnvironment, call: Call
-    ) -> Response | StreamedResponse:
+    def _answer_to(self, error: BaseException, environ: WSGIEnvironment, call: Call) -> Answer:
         """The answer to what the job raised."""
-        failure = failure.masked(self._mask)
-        call.note_error(failure.status, failure.kind)
-        self._log(failure, error)
+        failure = self._record.failed(call, error)
         if failure.response is None:
             return failure.answer()
         try:
             return own_response(failure.response, environ)
         except BaseException as second:  # noqa: BLE001  the author's response may fail too
             return failure_of(second).masked(self._mask).answer()
-
-    def _tell(self, call: Call, answer: Response | StreamedResponse, method: str) -> None:
-        """The line of a call that has run."""
-        if isinstance(answer, StreamedResponse):
-            has_left, size = not answer.is_whole and call.is_gone(), answer.sent
-        else:
-            has_left, size = call.is_gone(), len(answer.body)
-        if has_left:
-            call.abandon()
-        sent = None if method == "HEAD" else size
-        self._access_log.ended(method, self._path, answer.status, call, sent, has_left=has_left)
-
-    def _tell_left(self, call: Call) -> None:
-        """The line of a call whose caller has left it waiting."""
-        self._access_log.left(self._method, self._path, call)
-
-    def _log(self, failure: Failure, error: BaseException) -> None:
-        message = one_line(failure.message[:LONGEST_MESSAGE])
-        if failure.status < 500 and not isinstance(error, ValueError):
-            # The job answered on purpose: one line, no traceback.
-            log_safely(logger, logging.WARNING, f"{self._path} answered {failure.status}: {message}")
-        else:
-            log_failure(logger, f"{self._path} failed: {message}", error, self._mask)
-
-
-def _unencoded(result: object, _environ: WSGIEnvironment) -> object:
-    return result

@@ -99,6 +99,7 @@ class Call:
         self._is_over = True
         if self.ticket is not None:
             self._gate.leave(self.ticket)
+        self._let_go()
         self._ended = self._gate.clock()
         seconds = self._ended - self.arrived
         self._metrics.finish(seconds, failed=failed, tracing_id=self.trace.tracing_id)
@@ -114,13 +115,25 @@ class Call:
         """The caller has left while the call waited: it is not run, and counted as left."""
         if self.ticket is not None and self.ticket.standing is Standing.RUNNING:
             self._gate.leave(self.ticket, ran=False)
+        self._let_go()
         self._ended = self._gate.clock()
         self._metrics.drop(None)
 
     def drop(self, reason: Reason) -> None:
         """It was sent away from the line."""
+        self._let_go()
         self._ended = self._gate.clock()
         self._metrics.drop(reason)
+
+    def progress(self) -> None:
+        """A part of its answer is there: it does not hang."""
+        if self.ticket is not None:
+            self._gate.hear(self.ticket)
+
+    def _let_go(self) -> None:
+        """Close the files that came with it, if any did."""
+        if self.arguments is not None:
+            close_files(self.arguments)
 
     def note_error(self, status: int, kind: str) -> None:
         """It was answered ``status`` by an error of the class ``kind``."""
@@ -129,6 +142,13 @@ class Call:
     def abandon(self) -> None:
         """It has run for a caller who has left."""
         self._metrics.abandon()
+
+
+def close_files(arguments: dict[str, Any]) -> None:
+    """Close the files that came with ``arguments``: those that hold some are of a class of their own."""
+    if type(arguments) is not dict:
+        close: Callable[[], None] = getattr(arguments, "close")  # noqa: B009  no `dict` has it
+        close()
 
 
 class Admission:

@@ -56,15 +56,16 @@ def stays() -> bool:
 class Ticket:
     """One call at the gate. ``arrived`` and ``began`` are readings of the gate's clock, in seconds.
 
+    ``heard``: the last sign of life, later than ``began`` where it sends a stream (see `Gate.hear`).
     ``queued``: whether it had to join the line; ``standing`` may have changed since.
     """
 
-    __slots__ = ("arrived", "began", "is_gone", "on_turn", "queued", "standing")
+    __slots__ = ("arrived", "began", "heard", "is_gone", "on_turn", "queued", "standing")
 
     def __init__(
         self, arrived: float, on_turn: Callable[[], None], is_gone: Callable[[], bool], *, queued: bool
     ) -> None:
-        self.arrived = self.began = arrived
+        self.arrived = self.began = self.heard = arrived
         self.on_turn = on_turn
         self.is_gone = is_gone
         self.queued = queued
@@ -221,6 +222,15 @@ class Gate:
         with self._lock:
             return self._longest()
 
+    def hear(self, ticket: Ticket) -> None:
+        """A sign of life of ``ticket``, which runs: a part of its answer."""
+        ticket.heard = self.clock()
+
+    def silence(self) -> float:
+        """For how many seconds the most silent running call has given no sign of life; 0 where none runs."""
+        with self._lock:
+            return max(0.0, self.clock() - min((ticket.heard for ticket in self._running), default=math.inf))
+
     def retry_after(self) -> int:
         """In how many whole seconds, at least 1, the line as it stands will have been served."""
         with self._lock:
@@ -254,7 +264,7 @@ class Gate:
             if ticket.is_gone():
                 self._decide(ticket, Standing.GONE)
             else:
-                ticket.began = now
+                ticket.began = ticket.heard = now
                 self._running[ticket] = None
                 self._decide(ticket, Standing.RUNNING)
 

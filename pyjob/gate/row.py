@@ -35,9 +35,9 @@ class Row:
         """How many stand in a line."""
         return sum(gate.waiting for gate in self)
 
-    def longest(self) -> float:
-        """For how many seconds the oldest has run."""
-        return max(gate.longest() for gate in self)
+    def silence(self) -> float:
+        """For how many seconds the most silent has given no sign of life."""
+        return max(gate.silence() for gate in self)
 
     def sweep(self) -> None:
         """Take those out of the lines whose callers have left."""

@@ -1,20 +1,85 @@
-"""Awaiting a job's ``async def`` methods from threads (SPEC 1.5)."""
+"""A job's ``async def`` methods: one event loop, and what runs on it (SPEC 1.5)."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
+from pyjob.errors import AbandonedError
 from pyjob.trace import CURRENT, NONE, Trace, traced
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable
 
+# How often those are looked for whose callers have left.
+LOOK_SECONDS = 0.05
+LEFT = "the caller has left"
 
 logger = logging.getLogger(__name__)
+
+Outcome = tuple[Any, BaseException | None]
+
+
+class LoopTask:
+    """An awaitable that runs on a loop, in ``context``; may be used from any thread but the loop's own."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        self.context = context
+        self.loop = loop
+        # Its outcome is a value: a task that ends by an exception of its own choice must not end the loop.
+        self._outcome: Future[Outcome] = Future()
+        self._task: asyncio.Task[Outcome] | None = None
+        self._cancelled_for: str | None = None
+
+    def when_done(self, done: Callable[[], None]) -> None:
+        """Call ``done`` once it is over: in the loop's thread, or here and now."""
+        self._outcome.add_done_callback(lambda _: done())
+
+    def result(self) -> Any:
+        """Wait for it: what it returned, or raise what it raised; `AbandonedError` where it was cancelled."""
+        try:
+            result, error = self._outcome.result()
+        except BaseException:  # of this thread, such as a server's time limit: nobody waits any more
+            self.cancel(LEFT)
+            raise
+        if error is None:
+            return result
+        if self._cancelled_for is not None and _is_cancellation(error):
+            raise AbandonedError(self._cancelled_for)
+        raise error
+
+    def cancel(self, why: str) -> None:
+        """Cancel it, if it is not over. What it does then is its own affair: it may go on."""
+        self._cancelled_for = self._cancelled_for or why
+        self.call(self._cancel)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call ``function`` in the loop's thread, soon."""
+        self.loop.call_soon_threadsafe(function)
+
+    def begin(self, awaitable: Awaitable[Any], done: Callable[[LoopTask], None]) -> None:
+        """In the loop's thread: run, and call ``done`` at the end."""
+        self._task = self.loop.create_task(_outcome(awaitable), context=self.context)
+        self._task.add_done_callback(lambda task: self._end(task, awaitable, done))
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _end(
+        self, task: asyncio.Task[Outcome], awaitable: Awaitable[Any], done: Callable[[LoopTask], None]
+    ) -> None:
+        done(self)
+        if task.cancelled():  # before its first step
+            _give_up(awaitable)
+            self._outcome.set_result((None, _cancellation()))
+        else:
+            self._outcome.set_result(task.result())
 
 
 class EventLoop:
@@ -28,27 +93,43 @@ class EventLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pid = 0
+        # Of calls, and whether their callers have left, where that is to end them. Changed by the loop alone.
+        self._calls: dict[LoopTask, Callable[[], bool] | None] = {}
+        self._is_looking = False
 
     def wait_for(self, awaitable: Awaitable[Any]) -> Any:
         """Run ``awaitable`` in the caller's context and return its result, or raise what it raised.
 
         Raises RuntimeError where the caller runs on the loop itself, which it would hold up for ever.
         """
-        import asyncio  # heavy, and most jobs have no `async def`
+        return self._begin(awaitable, lambda task: task.begin(awaitable, lambda _: None)).result()
 
-        if threading.current_thread() is self._thread:
-            if asyncio.iscoroutine(awaitable):
-                awaitable.close()
-            raise RuntimeError("this would wait for itself: inside an `async def`, await the method instead")
-        future = asyncio.run_coroutine_threadsafe(_outcome(awaitable), self.running())
-        result, error = future.result()
-        if error is not None:
-            raise error
-        return result
+    def start(self, awaitable: Awaitable[Any], is_gone: Callable[[], bool] | None) -> LoopTask:
+        """Run ``awaitable``, which is (of) a call of the job, in a copy of the caller's context.
+
+        It is cancelled by `cancel_all`, and once ``is_gone`` says that its caller has left. Raises
+        RuntimeError as `wait_for` does.
+        """
+
+        def begin(task: LoopTask) -> None:
+            self._calls[task] = is_gone
+            task.begin(awaitable, self._forget)
+            if is_gone is not None and not self._is_looking:
+                self._is_looking = True
+                task.loop.call_later(LOOK_SECONDS, self._look, task.loop)
+
+        return self._begin(awaitable, begin)
+
+    def cancel_all(self, why: str) -> bool:
+        """Cancel all that `start` has begun; whether there was any."""
+        calls = list(self._calls)
+        for task in calls:
+            task.cancel(why)
+        return bool(calls)
 
     def running(self) -> asyncio.AbstractEventLoop:
         """The loop of this process, begun if it has none yet."""
-        import asyncio
+        import asyncio  # heavy, and most jobs have no `async def`
 
         with self._lock:
             # Threads do not survive a fork: a child begins a loop of its own.
@@ -56,11 +137,32 @@ class EventLoop:
                 self._loop = asyncio.new_event_loop()
                 self._loop.set_exception_handler(_tell)
                 self._pid = os.getpid()
+                self._calls, self._is_looking = {}, False
                 self._thread = threading.Thread(
                     target=_run, args=(self._loop,), name="pyjob-async", daemon=True
                 )
                 self._thread.start()
             return self._loop
+
+    def _begin(self, awaitable: Awaitable[Any], begin: Callable[[LoopTask], None]) -> LoopTask:
+        if threading.current_thread() is self._thread:
+            _give_up(awaitable)
+            raise RuntimeError("this would wait for itself: inside an `async def`, await the method instead")
+        task = LoopTask(self.running(), copy_context())
+        task.call(lambda: begin(task))
+        return task
+
+    def _forget(self, task: LoopTask) -> None:
+        self._calls.pop(task, None)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        for task, is_gone in list(self._calls.items()):
+            if is_gone is not None and is_gone():
+                self._calls[task] = None
+                task.cancel(LEFT)
+        self._is_looking = any(is_gone is not None for is_gone in self._calls.values())
+        if self._is_looking:
+            loop.call_later(LOOK_SECONDS, self._look, loop)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -83,9 +185,28 @@ def _tell(loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
         loop.default_exception_handler(told)
 
 
-async def _outcome(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+async def _outcome(awaitable: Awaitable[Any]) -> Outcome:
     # As a value, because asyncio lets SystemExit and KeyboardInterrupt of a task end the whole loop.
     try:
         return await awaitable, None
     except BaseException as error:  # noqa: BLE001
         return None, error
+
+
+def _give_up(awaitable: Awaitable[Any]) -> None:
+    """Nobody will await it: a coroutine would warn of that."""
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
+
+
+def _cancellation() -> BaseException:
+    import asyncio
+
+    return asyncio.CancelledError()
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    import asyncio
+
+    return isinstance(error, asyncio.CancelledError)

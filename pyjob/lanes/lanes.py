@@ -119,9 +119,9 @@ class Lanes:
         return self._gates.waiting > 0
 
     def _share_interpreter(self) -> bool:
-        longest = self._gates.longest()
-        self._set_interval(hurried=longest > LONG_CALL and not self._has_ended)
-        return longest > 0
+        silence = self._gates.silence()
+        self._set_interval(hurried=silence > LONG_CALL and not self._has_ended)
+        return self._gates.running > 0
 
     def _set_interval(self, *, hurried: bool) -> None:
         if hurried == self._is_hurried:

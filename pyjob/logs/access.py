@@ -35,9 +35,12 @@ class AccessLog:
         self._wanted = wanted
 
     def ended(
-        self, method: str, path: str, status: str, call: Timed, size: int | None, *, has_left: bool
+        self, method: str, path: str, status: str | None, call: Timed, size: int | None, *, has_left: bool
     ) -> None:
-        """``call`` has run. Who has left before the answer is told of even where no lines are wanted."""
+        """``call`` has run; ``status`` is None where there was no answer to it.
+
+        Who has left before the answer is told of even where no lines are wanted.
+        """
         if has_left:
             remark, level = "the caller left before the answer", logging.WARNING
         elif self._wanted:

@@ -94,6 +94,7 @@ DESCRIPTIONS = {
     "jobtype_extra.max_body_size": "the largest request body, in bytes; larger ones are answered 413",
     "jobtype_extra.check_types": "whether arguments are checked against annotations",
     "jobtype_extra.stuck_after": "seconds of one call after which /live is 500; none: never",
+    "jobtype_extra.cancel_on_disconnect": "whether an async def is cancelled once its caller has left",
     "jobtype_extra.home_page": "the path that / leads to",
     "jobtype_extra.python_version": "the version of Python to package the job with",
     "jobtype_extra.debian_version": "the release of Debian to package the job with",

@@ -44,6 +44,7 @@ class JobtypeExtra:
     max_body_size: int
     check_types: bool
     stuck_after: float | None
+    cancel_on_disconnect: bool
     home_page: str
     python_version: str
     debian_version: str

@@ -60,6 +60,7 @@ ROWS = (
     Row("jobtype_extra.max_body_size", fields.size, 100 * 1024**2),
     Row("jobtype_extra.check_types", fields.flag, True),
     Row("jobtype_extra.stuck_after", fields.seconds, None),
+    Row("jobtype_extra.cancel_on_disconnect", fields.flag, True),
     Row("jobtype_extra.home_page", fields.home_page, "/docs"),
     Row("jobtype_extra.python_version", fields.text, in_force=False),
     Row("jobtype_extra.debian_version", fields.text, in_force=False),

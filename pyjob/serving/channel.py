@@ -17,7 +17,7 @@ from waitress.utilities import Error
 
 from pyjob.dispatcher import Lane
 from pyjob.errors import one_line
-from pyjob.gate.door import Parked
+from pyjob.gate.door import Parked, Waiting
 from pyjob.serving.seat import Seat
 from pyjob.serving.task import Refusal, Task
 from pyjob.wire.stream import LOGGED
@@ -125,15 +125,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         try:
             super().service()
         except Parked:
-            self.seat.unwound()
+            self.seat.unwound()  # perhaps for the second time: its turn has come, and it awaits something
             return
         except BaseException:
             self.cancel()
+            self._settle(waiting)
             raise
-        finally:
-            if waiting is not None:
-                self.seat.settle(waiting)
+        self._settle(waiting)
         self.waiting_since = time.monotonic()
+
+    def _settle(self, waiting: Waiting | None) -> None:
+        if waiting is not None:
+            self.seat.settle(waiting)
 
     def _asks_without_reading(self) -> bool:
         """Whether much of earlier answers has not been fetched, or of a file: each keeps a descriptor.

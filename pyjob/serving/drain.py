@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pyjob.application import Application
 from pyjob.serving.channel import Channel
@@ -81,15 +81,16 @@ class Drain:
         logger.warning(
             "%s: the grace is over: %d running, %d waiting", self._name, gates.running, gates.waiting
         )
-        gates.dismiss()
-        yield from self._flush(until_left=gates.running)
+        if self._application.send_away():
+            yield from self._flush(lambda: gates.running == 0)
+        yield from self._flush(lambda: len(self._channels()) <= gates.running)
         for channel in self._channels():
             channel.cut_off(CUT_OFF)
-        yield from self._flush(until_left=0)
+        yield from self._flush(lambda: not self._channels())
 
-    def _flush(self, until_left: int) -> Iterator[None]:
+    def _flush(self, is_over: Callable[[], bool]) -> Iterator[None]:
         ends_at = time.monotonic() + FLUSH_SECONDS
-        while len(self._channels()) > until_left and time.monotonic() < ends_at:
+        while not is_over() and time.monotonic() < ends_at:
             self._close_idle()
             yield
 

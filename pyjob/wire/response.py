@@ -28,6 +28,16 @@ class Response:
         self.headers = headers
         self.body = body
 
+    @property
+    def sent(self) -> int:
+        """How many bytes it sends."""
+        return len(self.body)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of them are known to have been sent: the server does not tell."""
+        return False
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # A copy: servers may change the list (PEP 3333), and some answers are given many times.
         start_response(self.status, self.headers.copy())

@@ -46,6 +46,11 @@ class StreamedResponse:
         self._length = int(length) if length.isdecimal() else -1
         self._context = context
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its body tells of a fault, such as by its last item."""
+        return bool(getattr(self._body, "failed", False))
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             start_response(self.status, self._headers)

@@ -24,7 +24,7 @@ class Results:
     """Makes answers of what one endpoint returns; ``encode`` writes its JSON."""
 
     def __init__(self, encode: Encode) -> None:
-        self._encode = encode
+        self.encode = encode
 
     def answer(self, result: object, environ: WSGIEnvironment) -> Response | StreamedResponse:
         """The 200 answer with ``result``: JSON, or bytes as they are; a response of its own as it is.
@@ -36,7 +36,7 @@ class Results:
                 return bytes_response(200, "application/octet-stream", bytes(result))
             if isinstance(result, WerkzeugResponse):
                 return own_response(result, environ)
-        body = self._encode(result)
+        body = self.encode(result)
         return Response("200 OK", [JSON_HEADER, ("Content-Length", str(len(body)))], body)
 
 

@@ -1,0 +1,161 @@
+"""How items of a stream are written: server-sent events, lines of JSON, or a growing array (SPEC 4.8)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from pyjob.errors import ResultError
+
+EVENTS = "text/event-stream"
+LINES = "application/x-ndjson"
+JSON = "application/json"
+# What ends a line of an event stream (HTML, 9.2.5).
+LINE_END = re.compile(r"\r\n|\r|\n")
+
+Encode = Callable[[object], bytes]
+
+
+class Format(Protocol):
+    """Writes one stream; ``pause`` is what may be sent while there is no item, empty if nothing may."""
+
+    content_type: str
+    pause: bytes
+
+    def item(self, value: object) -> bytes:
+        """The next item. Raises `ResultError` for what cannot be encoded."""
+
+    def error(self, message: str, kind: str) -> bytes:
+        """The fault that ends the stream."""
+
+    def end(self) -> bytes:
+        """What comes after the last item."""
+
+
+class JsonArray:
+    """``[item,item]``; a fault is the last item: ``{"error": message, "type": kind}``."""
+
+    content_type = JSON
+    pause = b""
+
+    def __init__(self, encode: Encode) -> None:
+        self._items = _Encoded(encode)
+        self._opener = b"["
+
+    def item(self, value: object) -> bytes:
+        """The next item, behind its bracket or comma."""
+        return self._after_opener(self._items.encode(value))
+
+    def error(self, message: str, kind: str) -> bytes:
+        """The fault, as an item."""
+        return self._after_opener(_fault(message, kind))
+
+    def end(self) -> bytes:
+        """The closing bracket."""
+        return b"[]" if self._opener == b"[" else b"]"
+
+    def _after_opener(self, text: bytes) -> bytes:
+        opener, self._opener = self._opener, b","
+        return opener + text
+
+
+class JsonLines:
+    """A line of JSON an item (https://github.com/ndjson/ndjson-spec); a fault is the last line."""
+
+    content_type = LINES
+    pause = b""
+
+    def __init__(self, encode: Encode) -> None:
+        self._items = _Encoded(encode)
+
+    def item(self, value: object) -> bytes:
+        """The next line."""
+        return self._items.encode(value) + b"\n"
+
+    def error(self, message: str, kind: str) -> bytes:
+        """The fault, as a line."""
+        return _fault(message, kind) + b"\n"
+
+    def end(self) -> bytes:
+        """Nothing."""
+        return b""
+
+
+class Events:
+    """Server-sent events (HTML, 9.2) with ids from 1; a fault is an event called ``error``.
+
+    Text is sent as it is, bytes as base64, anything else as JSON.
+    """
+
+    content_type = EVENTS
+    pause = b":\n\n"  # a comment, which readers skip
+
+    def __init__(self, encode: Encode) -> None:
+        self._items = _Encoded(encode)
+        self._id = 0
+
+    def item(self, value: object) -> bytes:
+        """The next event."""
+        if isinstance(value, str):
+            # Not str(): that of an Enum with text as its mixin is its name.
+            data = str.__str__(value).encode("utf-8", "replace")
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            data = base64.b64encode(value)
+        else:
+            data = self._items.encode(value)
+        return self._event(data)
+
+    def error(self, message: str, kind: str) -> bytes:
+        """The fault, as an event."""
+        return b"event: error\n" + self._event(_fault(message, kind))
+
+    def end(self) -> bytes:
+        """Nothing: the stream ends."""
+        return b""
+
+    def _event(self, data: bytes) -> bytes:
+        self._id += 1
+        lines = "\n".join(f"data: {line}" for line in LINE_END.split(data.decode()))
+        return f"id: {self._id}\n{lines}\n\n".encode()
+
+
+class _Encoded:
+    """Items as JSON, counted, so that an error says which one it is."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+        self._count = 0
+
+    def encode(self, value: object) -> bytes:
+        try:
+            return self._encode(value)
+        except ResultError as error:
+            raise ResultError(f"result[{self._count}]{str(error).removeprefix('result')}") from error
+        finally:
+            self._count += 1
+
+
+def format_of(accept: str, encode: Encode) -> Format:
+    """The format that an ``Accept`` header likes best; a JSON array where it likes none better."""
+    liked: dict[str, float] = {}
+    for choice in accept.lower().split(","):
+        kind, *options = (part.strip() for part in choice.split(";"))
+        quality = next((option[2:] for option in options if option.startswith("q=")), "1")
+        liked[kind] = _quality(quality)
+    events, lines = liked.get(EVENTS, 0.0), liked.get(LINES, 0.0)
+    best = max(events, lines)
+    # What is named outdoes what is meant by a star.
+    if best <= 0 or liked.get(JSON, 0.0) >= best or liked.get("application/*", liked.get("*/*", 0.0)) > best:
+        return JsonArray(encode)
+    return Events(encode) if events >= lines else JsonLines(encode)
+
+
+def _quality(text: str) -> float:
+    return float(text) if re.fullmatch(r"[01](\.[0-9]{0,3})?", text) else 0.0
+
+
+def _fault(message: str, kind: str) -> bytes:
+    return json.dumps({"error": message, "type": kind}).encode()
