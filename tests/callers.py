@@ -65,6 +65,16 @@ class Caller:
         body = await asyncio.wait_for(self._reader.readexactly(length), PATIENCE)
         return Answer(int(first.split(" ")[1]), headers, body)
 
+    @classmethod
+    async def to(cls, port: int) -> Caller:
+        """One that has said nothing yet."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def until(self, text: bytes) -> bytes:
+        """Head and body of the answer, up to the first ``text`` of its body."""
+        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        return head + await asyncio.wait_for(self._reader.readuntil(text), PATIENCE)
+
     async def rest(self) -> bytes:
         """Everything until the server closes the connection."""
         return await self._reader.read()
@@ -94,8 +104,7 @@ class Caller:
 
 
 async def connect(port: int) -> Caller:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    return Caller(reader, writer)
+    return await Caller.to(port)
 
 
 def request(path: str = "/perform", **arguments: Any) -> bytes:

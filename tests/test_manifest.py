@@ -122,8 +122,8 @@ golang: [x]
 """)
     assert manifest.version == "1.2.3-alpha.1+build.5"
     assert manifest.jobtype_extra == JobtypeExtra(
-        "src/entry.py", "Entry", "../requirements.txt", 2, 0, 1.5, 1024, False, 60.0, False, "/api/v1/webview",
-        "3.12", "bookworm", True, ("https://example.com", "*"),
+        "src/entry.py", "Entry", "../requirements.txt", 2, 0, 1.5, 1024, False, 60.0, False,
+        "/api/v1/webview", "3.12", "bookworm", True, ("https://example.com", "*"),
     )  # fmt: skip
     assert manifest.runtime_env == {"DEBUG": "true", "EMPTY": ""}
     assert manifest.labels == {"team": "a", "list": [1, {"x": None}]}

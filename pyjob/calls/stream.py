@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -145,6 +146,10 @@ class ItemIterator:
             self._end(error)
             raise
         self._end(None)
+
+    def __del__(self) -> None:
+        with suppress(BaseException):  # forgotten half-way, perhaps: nobody hears of it
+            self.close()
 
     def _end(self, error: BaseException | None) -> None:
         ended, self._ended = self._ended, None

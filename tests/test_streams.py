@@ -1,0 +1,524 @@
+"""Generators as results: written item by item in three formats, ended with callers (SPEC 4.8, 5.5)."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+import pyjob
+from pyjob.calls import stream
+from tests.conftest import ClientOf, JobClient
+
+FORMATS = ["application/json", "text/event-stream", "application/x-ndjson"]
+KINDS = ["generator", "iterator", "async_generator", "async_iterator"]
+SET_INSIDE: ContextVar[int] = ContextVar("set_inside")
+
+
+class Streaming:
+    """Streams of every kind; ``closed`` counts those that have ended."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Semaphore(0)
+        self.go_on = threading.Event()
+
+    def perform(self, items: list[Any], kind: str = "generator") -> Any:
+        return getattr(self, kind)(items)
+
+    def generator(self, items: list[Any]) -> Iterator[Any]:
+        try:
+            for item in items:
+                yield self.made(item)
+        finally:
+            self.closed.release()
+
+    def iterator(self, items: list[Any]) -> Iterator[Any]:
+        return map(self.made, items)
+
+    async def async_generator(self, items: list[Any]) -> AsyncIterator[Any]:
+        try:
+            for item in items:
+                yield self.made(item)
+        finally:
+            self.closed.release()
+
+    def async_iterator(self, items: list[Any]) -> Any:
+        return OneByOne(self, items)
+
+    def made(self, item: Any) -> Any:
+        """The item, or what it asks for."""
+        if item == "raise":
+            raise RuntimeError("no more")
+        if item == "refuse":
+            raise pyjob.JobError(409, "not this one")
+        if item == "exit":
+            raise SystemExit(3)
+        if item == "object":
+            return {"owner": [object()]}
+        if item == "wait":
+            self.go_on.wait(60)
+        return item
+
+    async def later(self, items: list[Any]) -> Iterator[Any]:
+        return self.generator(items)
+
+    def auxiliary_endpoints(self) -> dict[str, Any]:
+        return {"/later": self.later}
+
+
+class OneByOne:
+    """An asynchronous iterator that is no generator."""
+
+    def __init__(self, job: Streaming, items: list[Any]) -> None:
+        self.job = job
+        self.items = iter(items)
+
+    def __aiter__(self) -> OneByOne:
+        return self
+
+    async def __anext__(self) -> Any:
+        for item in self.items:
+            return self.job.made(item)
+        raise StopAsyncIteration
+
+
+@pytest.fixture
+def job() -> Streaming:
+    return Streaming()
+
+
+@pytest.fixture
+def client(client_of: ClientOf, job: Streaming) -> JobClient:
+    return client_of(job, manifest={"jobtype_extra": {"max_concurrency": 1, "max_concurrency_queue": 0}})
+
+
+def ask(client: JobClient, items: list[Any], accept: str = "", **options: Any) -> Any:
+    path = options.pop("path", "/perform")
+    kind = {"kind": options.pop("kind")} if "kind" in options else {}
+    headers = {"Accept": accept} if accept else {}
+    return client.post(path, json={"items": items, **kind}, headers=headers, **options)
+
+
+def metric(client: JobClient, name: str) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("accept", "text"),
+    [
+        ("application/json", '[{"a":1},"x\\ny",[],null]'),
+        (
+            "text/event-stream",
+            'id: 1\ndata: {"a":1}\n\nid: 2\ndata: x\ndata: y\n\nid: 3\ndata: []\n\nid: 4\ndata: null\n\n',
+        ),
+        ("application/x-ndjson", '{"a":1}\n"x\\ny"\n[]\nnull\n'),
+    ],
+)
+def test_items_of_every_kind_are_written_as_the_caller_accepts(
+    client: JobClient, kind: str, accept: str, text: str
+) -> None:
+    answer = ask(client, [{"a": 1}, "x\ny", [], None], accept, kind=kind)
+    assert (answer.status_code, answer.text) == (200, text)
+    assert answer.content_type == accept
+    assert "Content-Length" not in answer.headers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("accept", "text"), list(zip(FORMATS, ["[]", "", ""], strict=True)))
+def test_a_stream_without_items_is_empty(client: JobClient, kind: str, accept: str, text: str) -> None:
+    answer = ask(client, [], accept, kind=kind)
+    assert (answer.status_code, answer.text) == (200, text)
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html, */*;q=0.1", "application/json"),
+        ("application/json, text/event-stream", "application/json"),
+        ("text/event-stream, */*", "text/event-stream"),
+        ("Text/Event-Stream;charset=utf-8", "text/event-stream"),
+        ("application/json;q=0.5, text/event-stream;q=0.9", "text/event-stream"),
+        ("text/event-stream;q=0", "application/json"),
+        ("text/event-stream;q=nan", "application/json"),
+        ("text/event-stream;q=0.4, application/x-ndjson;q=0.5", "application/x-ndjson"),
+        ("application/x-ndjson;q=0.4, */*;q=0.5", "application/json"),
+        (",;,;q=", "application/json"),
+    ],
+)
+def test_the_caller_chooses_the_format(client: JobClient, accept: str, expected: str) -> None:
+    assert ask(client, [1], accept).content_type == expected
+
+
+def test_a_coroutine_may_return_a_generator(client: JobClient) -> None:
+    assert ask(client, [1, 2], path="/later").json == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("item", "data"),
+    [
+        ("", "data: "),
+        (" leading", "data:  leading"),
+        ("a\r\nb\rc\nd", "data: a\ndata: b\ndata: c\ndata: d"),
+        ("end\n", "data: end\ndata: "),
+        ("data: x\n\nevent: error", "data: data: x\ndata: \ndata: event: error"),
+        ("\ud800é", "data: ?é"),
+    ],
+)
+def test_text_in_an_event_forges_no_other_event(client: JobClient, item: str, data: str) -> None:
+    assert ask(client, [item], "text/event-stream").text == f"id: 1\n{data}\n\n"
+
+
+@pytest.mark.parametrize(
+    ("accept", "text"), list(zip(FORMATS, ['["AP8="]', "id: 1\ndata: AP8=\n\n", '"AP8="\n'], strict=True))
+)
+def test_bytes_are_base64(client_of: ClientOf, accept: str, text: str) -> None:
+    class Job:
+        def perform(self) -> Iterator[bytes]:
+            yield b"\x00\xff"
+
+    assert client_of(Job).post("/perform", headers={"Accept": accept}).text == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("accept", FORMATS)
+@pytest.mark.parametrize(
+    ("item", "status", "error"),
+    [
+        ("raise", 500, {"error": "no more", "type": "RuntimeError"}),
+        ("refuse", 409, {"error": "not this one", "type": "JobError"}),
+        ("exit", 500, {"error": "the job called sys.exit(3)", "type": "SystemExit"}),
+        (
+            "object",
+            500,
+            {
+                "error": "result[0].owner[0]: object of type object cannot be sent as JSON",
+                "type": "ResultError",
+            },
+        ),
+    ],
+)
+def test_a_fault_before_the_first_item_is_an_ordinary_error(
+    client: JobClient, kind: str, accept: str, item: str, status: int, error: object
+) -> None:
+    answer = ask(client, [item], accept, kind=kind)
+    assert (answer.status_code, answer.json) == (status, error)
+    assert metric(client, 'request_internal_errors_total{endpoint="/perform"}') == 1
+    assert metric(client, "pyjob_calls_running") == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("raise", '"no more", "type": "RuntimeError"'),
+        ("exit", '"the job called sys.exit(3)", "type": "SystemExit"'),
+        (
+            "object",
+            '"result[1].owner[0]: object of type object cannot be sent as JSON", "type": "ResultError"',
+        ),
+    ],
+)
+def test_a_fault_after_the_first_item_is_the_last_one(
+    client: JobClient, caplog: pytest.LogCaptureFixture, kind: str, item: str, message: str
+) -> None:
+    fault = f'{{"error": {message}}}'
+    texts = [f"[0,{fault}]", f"id: 1\ndata: 0\n\nevent: error\nid: 2\ndata: {fault}\n\n", f"0\n{fault}\n"]
+    for count, (accept, text) in enumerate(zip(FORMATS, texts, strict=True), 1):
+        answer = ask(client, [0, item, 2], accept, kind=kind)
+        assert (answer.status_code, answer.text) == (200, text)
+        assert metric(client, 'request_internal_errors_total{endpoint="/perform"}') == count
+    assert metric(client, "pyjob_calls_running") == 0
+    failures = [record for record in caplog.records if "/perform failed" in record.getMessage()]
+    assert len(failures) == 3
+    assert all(record.exc_info or record.exc_text for record in failures)
+
+
+def test_a_generator_is_closed_after_an_item_that_cannot_be_sent(client: JobClient, job: Streaming) -> None:
+    for kind in ("generator", "async_generator"):
+        ask(client, [0, "object", 2], kind=kind)
+        assert job.closed.acquire(timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator"])
+@pytest.mark.parametrize("accept", FORMATS)
+def test_a_caller_that_leaves_ends_the_generator_and_frees_the_slot(
+    client: JobClient, job: Streaming, kind: str, accept: str
+) -> None:
+    answer = ask(client, [*range(1000)], accept, kind=kind, streamed=True)
+    next(answer.iter_encoded())
+    assert metric(client, "pyjob_calls_running") == 1
+    assert ask(client, [1]).status_code == 429
+    answer.close()
+    assert job.closed.acquire(blocking=False)
+    assert metric(client, "pyjob_calls_running") == 0
+    assert ask(client, [1]).status_code == 200
+
+
+@pytest.mark.parametrize("accept", FORMATS)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_generator_that_goes_on_after_it_was_closed_is_told_of(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture, accept: str, *, is_async: bool
+) -> None:
+    class Stubborn:
+        def perform(self) -> Any:
+            return self.items_async() if is_async else self.items()
+
+        def items(self) -> Iterator[int]:
+            try:
+                yield 1
+                yield 2
+            except GeneratorExit:
+                yield 3
+
+        async def items_async(self) -> AsyncIterator[int]:
+            try:
+                yield 1
+                yield 2
+            except GeneratorExit:
+                yield 3
+
+    client = client_of(Stubborn)
+    answer = client.post("/perform", headers={"Accept": accept}, streamed=True)
+    next(answer.iter_encoded())
+    answer.close()
+    assert metric(client, "pyjob_calls_running") == 0
+    assert metric(client, 'request_internal_errors_total{endpoint="/perform"}') == 1
+    assert "generator ignored GeneratorExit" in caplog.text
+
+
+@pytest.mark.parametrize("accept", FORMATS)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_clean_up_that_fails_is_told_of(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture, accept: str, *, is_async: bool
+) -> None:
+    class Careless:
+        def perform(self) -> Any:
+            return self.items_async() if is_async else self.items()
+
+        def items(self) -> Iterator[int]:
+            try:
+                yield 1
+            finally:
+                raise KeyError("lost")
+
+        async def items_async(self) -> AsyncIterator[int]:
+            try:
+                yield 1
+            finally:
+                raise KeyError("lost")
+
+    client = client_of(Careless)
+    answer = client.post("/perform", headers={"Accept": accept}, streamed=True)
+    next(answer.iter_encoded())
+    answer.close()
+    assert metric(client, "pyjob_calls_running") == 0
+    assert metric(client, 'request_internal_errors_total{endpoint="/perform"}') == 1
+    assert "no such key: 'lost'" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator"])
+@pytest.mark.parametrize("accept", FORMATS)
+def test_the_first_item_is_sent_before_the_second_is_made(
+    client: JobClient, job: Streaming, kind: str, accept: str
+) -> None:
+    made: list[Any] = []
+    job.made = lambda item: made.append(item) or item  # type: ignore[method-assign,func-returns-value]
+    answer = ask(client, [1, 2], accept, kind=kind, streamed=True)
+    chunks = answer.iter_encoded()
+    assert b"1" in next(chunks)
+    assert made == [1]
+    assert b"2" in next(chunks)
+    assert made == [1, 2]
+    answer.close()
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator"])
+def test_a_quiet_event_stream_says_that_it_is_there(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
+
+    class Quiet:
+        def __init__(self) -> None:
+            self.go_on = threading.Event()
+
+        def perform(self) -> Any:
+            return getattr(self, kind)()
+
+        def generator(self) -> Iterator[int]:
+            yield 1
+            self.go_on.wait(60)
+            yield 2
+
+        async def async_generator(self) -> AsyncIterator[int]:
+            import asyncio
+
+            yield 1
+            while not self.go_on.is_set():
+                await asyncio.sleep(0.01)
+            yield 2
+
+    job = Quiet()
+    client = client_of(job)
+    answer = client.post("/perform", headers={"Accept": "text/event-stream"}, streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"id: 1\ndata: 1\n\n"
+    assert [next(chunks) for _ in range(3)] == [b":\n\n"] * 3
+    job.go_on.set()
+    rest = b"".join(chunks)
+    assert rest.replace(b":\n\n", b"") == b"id: 2\ndata: 2\n\n"
+    answer.close()
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator"])
+def test_a_quiet_event_stream_is_ended_by_its_next_item_or_at_once(
+    client: JobClient, job: Streaming, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
+    answer = ask(client, [1, "wait", 2], "text/event-stream", kind=kind, streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"id: 1\ndata: 1\n\n"
+    assert next(chunks) == b":\n\n"
+    closing = threading.Thread(target=answer.close)
+    closing.start()
+    job.go_on.set()
+    closing.join(60)
+    assert job.closed.acquire(blocking=False)
+    assert metric(client, "pyjob_calls_running") == 0
+    assert not [thread for thread in threading.enumerate() if thread.name == "pyjob-stream"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("accept", FORMATS)
+def test_items_are_made_in_the_context_of_their_request(
+    client_of: ClientOf, accept: str, *, is_async: bool
+) -> None:
+    class Contextual:
+        request_context: Any
+        request_extra: Any
+
+        def perform(self) -> Any:
+            self.request_extra.get()["by"] = "perform"
+            return self.items_async() if is_async else self.items()
+
+        def items(self) -> Iterator[Any]:
+            SET_INSIDE.set(7)
+            yield self.request_context.get().headers.get("x-caller")
+            yield [self.request_extra.get()["by"], SET_INSIDE.get()]
+
+        async def items_async(self) -> AsyncIterator[Any]:
+            SET_INSIDE.set(7)
+            yield self.request_context.get().headers.get("x-caller")
+            yield [self.request_extra.get()["by"], SET_INSIDE.get()]
+
+    client = client_of(Contextual)
+    answer = client.post("/perform", headers={"Accept": accept, "X-Caller": "Ada"})
+    assert "Ada" in answer.text
+    assert '["perform",7]' in answer.text
+    assert SET_INSIDE.get(None) is None
+
+
+def test_head_asks_for_no_more_than_the_first_item(client_of: ClientOf) -> None:
+    class Asked:
+        def __init__(self) -> None:
+            self.made: list[int] = []
+
+        def items(self) -> Iterator[int]:
+            for item in range(3):
+                self.made.append(item)
+                yield item
+
+        def auxiliary_endpoints_v2(self) -> list[pyjob.EndpointConfig]:
+            return [pyjob.EndpointConfig("/items", "GET", self.items)]
+
+    job = Asked()
+    client = client_of(job)
+    answer = client.open("/items", method="HEAD", headers={"Accept": "text/event-stream"})
+    assert (answer.status_code, answer.content_type, answer.data) == (200, "text/event-stream", b"")
+    assert job.made == [0]
+    assert metric(client, "pyjob_calls_running") == 0
+    assert client.get("/items").json == [0, 1, 2]
+
+
+def test_a_stream_is_not_stored_nor_held_back_by_a_proxy(client: JobClient) -> None:
+    headers = ask(client, [1]).headers
+    assert headers["Cache-Control"] == "no-cache"
+    assert headers["X-Accel-Buffering"] == "no"
+    assert headers["Vary"] == "Accept"
+
+
+@pytest.mark.parametrize("value", [range(3), (1, 2), {1}, {}.values(), [iter([])]])
+def test_what_is_no_iterator_is_no_stream(client_of: ClientOf, value: Any) -> None:
+    class Job:
+        def perform(self) -> Any:
+            return value
+
+    answer = client_of(Job).post("/perform", headers={"Accept": "text/event-stream"})
+    assert answer.content_type == "application/json"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_process_a_stream_is_an_iterator_that_keeps_the_slot(
+    client: JobClient, job: Streaming, kind: str
+) -> None:
+    items = client.application.call("/perform", {"items": [1, 2], "kind": kind})
+    assert metric(client, "pyjob_calls_running") == 1
+    assert list(items) == [1, 2]
+    assert list(items) == []
+    assert metric(client, "pyjob_calls_running") == 0
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator"])
+def test_in_process_a_stream_can_be_closed_before_its_end(
+    client: JobClient, job: Streaming, kind: str
+) -> None:
+    items = client.application.call("/perform", {"items": [1, 2], "kind": kind})
+    assert next(items) == 1
+    items.close()
+    items.close()
+    assert job.closed.acquire(blocking=False)
+    assert metric(client, "pyjob_calls_running") == 0
+    with pytest.raises(StopIteration):
+        next(items)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_process_a_fault_is_raised_where_the_item_is_taken(client: JobClient, kind: str) -> None:
+    items = client.application.call("/perform", {"items": [1, "raise"], "kind": kind})
+    assert next(items) == 1
+    with pytest.raises(RuntimeError, match="no more"):
+        next(items)
+    assert metric(client, "pyjob_calls_running") == 0
+    assert metric(client, 'request_internal_errors_total{endpoint="/perform"}') == 1
+
+
+def test_in_process_a_stream_that_is_forgotten_gives_its_slot_back(client: JobClient, job: Streaming) -> None:
+    items = client.application.call("/perform", {"items": [1, 2]})
+    next(items)
+    del items
+    assert job.closed.acquire(timeout=60)
+    assert metric(client, "pyjob_calls_running") == 0
+
+
+def test_in_process_a_stream_runs_in_the_context_of_its_call(client_of: ClientOf) -> None:
+    class Job:
+        request_context: Any
+
+        def perform(self) -> Iterator[str]:
+            yield self.request_context.get().path
+
+    items = client_of(Job).application.call("/perform")
+    assert list(items) == ["/api/v1/perform"]
+
+
+def test_a_growing_array_is_json_whatever_its_items(client: JobClient) -> None:
+    items: list[Any] = [None, True, 1.5, "é\ud800", {"a": [1]}, [], float(10**20)]
+    assert json.loads(ask(client, items).data) == items
