@@ -72,8 +72,11 @@ class Caller:
 
     async def until(self, text: bytes) -> bytes:
         """Head and body of the answer, up to the first ``text`` of its body."""
-        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), PATIENCE)
-        return head + await asyncio.wait_for(self._reader.readuntil(text), PATIENCE)
+        return await self.read_until(b"\r\n\r\n") + await self.read_until(text)
+
+    async def read_until(self, text: bytes) -> bytes:
+        """Bytes up to ``text``."""
+        return await asyncio.wait_for(self._reader.readuntil(text), PATIENCE)
 
     async def rest(self) -> bytes:
         """Everything until the server closes the connection."""
