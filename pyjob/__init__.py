@@ -15,6 +15,7 @@ from pyjob.errors import (
 )
 from pyjob.job.endpoints import EndpointConfig
 from pyjob.settings import Settings
+from pyjob.wire.downloads.response import Response
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ __all__ = [
     "ManifestError",
     "PayloadError",
     "PyjobError",
+    "Response",
     "ResultError",
     "Settings",
     "__version__",

@@ -34,8 +34,9 @@ ANY = "any method"
 Methods = Mapping[str, "WSGIApplication"]
 Routes = Mapping[str, Methods]
 # Which threads a room needs, where the server has several lanes: those for what is short, those for calls of
-# the job, or those for pages of its web application. A room says so by an attribute ``lane``.
-Lane = Literal["quick", "calls", "pages"]
+# the job, those for calls that await and need none, or those for pages of its web application. A room says so
+# by an attribute ``lane``.
+Lane = Literal["quick", "calls", "awaited", "pages"]
 
 
 class RouteTable:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,20 @@ class Server:
             return status if found is None else float(found[1])
 
         self._repeat(read, value, name)
+
+    def files_open_in(self, folder: Path) -> list[str]:
+        """The files of ``folder`` that the process has open, which need not be listed in it any more."""
+        found = []
+        descriptors = Path(f"/proc/{self.process.pid}/fd")
+        for descriptor in descriptors.iterdir() if descriptors.exists() else ():
+            with suppress(OSError):  # closed since it was listed
+                found.append(str(descriptor.readlink()))
+        return [path for path in found if path.startswith(str(folder))]
+
+    def assert_leaves_nothing_in(self, folder: Path) -> None:
+        """Wait until no file of ``folder`` is open: a server closes its own once the answer is out."""
+        self._repeat(lambda: self.files_open_in(folder), [], str(folder))
+        assert list(folder.iterdir()) == []
 
     def _repeat(self, question: Callable[[], object], expected: object, what: str) -> None:
         deadline = time.monotonic() + PATIENCE

@@ -279,9 +279,11 @@ def test_callers_who_come_and_go_leave_nothing_behind(make_job: MakeJob) -> None
         await asyncio.gather(*(one(n) for n in range(300)))
         await until(
             server.port,
-            lambda found: found["requests_started_total"] == found["requests_done_total"]
-            and not found["pyjob_calls_running"]
-            and not found["pyjob_calls_waiting"],
+            lambda found: (
+                found["requests_started_total"] == found["requests_done_total"]
+                and not found["pyjob_calls_running"]
+                and not found["pyjob_calls_waiting"]
+            ),
         )
         assert (await call(server.port, n=9, how="0")).json["n"] == 9
         assert descriptors_of(server) <= before + 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
+import json
 import os
 import re
 import shutil
@@ -19,9 +21,38 @@ from tests.conftest import MakeJob
 from tests.servers import PATIENCE, Server, ask, pyjob_run, started
 
 JOB = """
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+from pyjob import EndpointConfig, Response
+
+from werkzeug.datastructures import FileStorage
+
 class Job:
     def perform(self):
         return 1
+
+    def digest(self, file: BinaryIO):
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+    def upload(self, file: FileStorage, note: str = ""):
+        return hashlib.file_digest(file, "sha1").hexdigest()
+
+    def auxiliary_endpoints(self):
+        return {"/digest": self.digest, "/upload": self.upload}
+
+    def path(self, name: str):
+        return Response(Path("static", name))
+
+    def file(self, name: str):
+        return Path("static", name).open("rb")
+
+    def auxiliary_endpoints_v2(self):
+        return [
+            EndpointConfig("/path/{name}", "GET", self.path),
+            EndpointConfig("/file/{name}", "GET", self.file),
+        ]
 
     def static_endpoints(self):
         return {"/files": "static"}
@@ -84,9 +115,17 @@ def read_to_the_end(reader: socket.socket) -> int:
 
 
 @pytest.fixture
-def site(make_job: MakeJob) -> Iterator[Site]:
-    folder = make_job(JOB, files={"static/small.txt": "small"})
-    with started(pyjob_run(folder)) as server:
+def temporary(tmp_path: Path) -> Path:
+    """Where the server puts what it keeps on the disk."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def site(make_job: MakeJob, temporary: Path) -> Iterator[Site]:
+    folder = make_job(JOB, files={"static/small.txt": "small"}, extra={"max_body_size": "2Gi"})
+    with started(pyjob_run(folder), env={"TMPDIR": str(temporary)}) as server:
         server.wait_until("/ready", 200)
         yield Site(server, folder / "static")
 
@@ -179,16 +218,19 @@ def test_an_answer_without_a_body_keeps_its_connection(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_of_a_gigabyte_takes_no_memory(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("way", ["files", "path", "file"])
+def test_a_file_of_a_gigabyte_takes_no_memory(
+    site: Site, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
     size = 1024 * MEGABYTE
     site.make("huge.bin", size)
     site.make("warm.bin", LARGE)
-    ask(site.server, "GET", "/files/warm.bin")
+    ask(site.server, "GET", f"/{way}/warm.bin")
     before = site.memory("VmRSS")
     peak_before = site.memory("VmHWM")
     began = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=PATIENCE)
-    connection.request("GET", "/files/huge.bin")
+    connection.request("GET", f"/{way}/huge.bin")
     answer = connection.getresponse()
     received = 0
     while piece := answer.read(MEGABYTE):
@@ -218,3 +260,62 @@ def test_a_part_beyond_two_gigabytes_is_found(site: Site) -> None:
     status, headers, body = ask(site.server, "GET", "/files/huge.bin", Range="bytes=-1000")
     assert (status, body[:10], len(body)) == (206, b"here it is", 1000)
     assert ask(site.server, "HEAD", "/files/huge.bin")[1]["Content-Length"] == str(size)
+
+
+HEAD = b'--XyZ\r\nContent-Disposition: form-data; name="file"; filename="huge.bin"\r\n\r\n'
+TAIL = b'\r\n--XyZ\r\nContent-Disposition: form-data; name="note"\r\n\r\nthe end\r\n--XyZ--\r\n'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "content_type", "head", "tail"),
+    [
+        ("/digest", "application/octet-stream", b"", b""),
+        ("/upload", "multipart/form-data; boundary=XyZ", HEAD, TAIL),
+    ],
+    ids=["body", "form"],
+)
+def test_an_upload_of_a_gigabyte_takes_no_memory(
+    site: Site,
+    temporary: Path,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    content_type: str,
+    head: bytes,
+    tail: bytes,
+) -> None:
+    # Full of what might be a boundary, and is none.
+    piece = (os.urandom(1000) + b"\r\n--Xy\r\n") * 1000
+
+    def send(count: int) -> tuple[str, str]:
+        """The digest of so many pieces, as the server and as the client knows it."""
+        digest = hashlib.sha1()
+
+        def pieces() -> Iterator[bytes]:
+            yield head
+            for _ in range(count):
+                digest.update(piece)
+                yield piece
+            yield tail
+
+        length = len(head) + count * len(piece) + len(tail)
+        headers = {"Content-Type": content_type, "Content-Length": str(length)}
+        connection = http.client.HTTPConnection("127.0.0.1", site.server.port, timeout=PATIENCE)
+        connection.request("POST", path, pieces(), headers)
+        told = json.loads(connection.getresponse().read())
+        connection.close()
+        return told, digest.hexdigest()
+
+    send(2)
+    before, peak_before = site.memory("VmRSS"), site.memory("VmHWM")
+    began = time.monotonic()
+    told, known = send(1024 * MEGABYTE // len(piece) + 1)
+    took = time.monotonic() - began
+    after, peak = site.memory("VmRSS"), site.memory("VmHWM")
+    with capsys.disabled():
+        figures = [f"{figure / MEGABYTE:.1f}" for figure in (before, after, peak_before, peak)]
+        print("\n1 GB in {:.1f} s; MiB: RSS {} -> {}, most {} -> {}".format(took, *figures))
+    assert told == known
+    assert after - before < 20 * MEGABYTE
+    assert peak - before < 20 * MEGABYTE
+    site.server.assert_leaves_nothing_in(temporary)

@@ -32,7 +32,8 @@ def test_the_snippets_of_the_standard_have_neither_errors_nor_warnings(make_job:
 
 HEAD = """
 import enum
-from typing import Any, Dict, List, Literal, Optional, Union
+from typing import IO, Any, BinaryIO, Dict, List, Literal, Optional, Union
+from werkzeug.datastructures import FileStorage
 class Color(enum.Enum):
     RED = "red"
     BLUE = "blue"
@@ -66,6 +67,12 @@ Alias = Optional[Speed]
         ("Literal['a', 1]", ["'a'", "1"], ["'b'", "True"]),
         ("Speed", ["'slow'"], ["'medium'"]),
         ("'Alias'", ["None", "'fast'"], ["'medium'"]),
+        ("bytes", ["'YWJj'", "''"], ["'?'", "1", "None"]),
+        ("BinaryIO", ["'YWJj'"], ["'YWJ'", "b'YWJj'"]),
+        ("Optional[FileStorage]", ["None", "'YQ=='"], ["['YQ==']"]),
+        ("list[bytes]", ["['YQ==']"], ["'YQ=='", "['?']"]),
+        ("Dict[str, bytes]", ["{'a': 'YQ=='}"], ["{'a': 1}"]),
+        ("IO[bytes]", ["'?'"], []),
         ("Color", ["'red'"], ["'green'", "1"]),
         ("Level", ["1"], ["2"]),
         ("list[Color]", ["['red']"], ["['green']"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import socket
@@ -111,6 +112,35 @@ def test_every_server_gives_the_same_answers(serving: Serving, name: str, mount:
             {"name": "x", "type": "float"},
             {"name": "y", "type": "float"},
         ]
+
+
+UPLOADS = """
+    import hashlib
+    from typing import BinaryIO
+
+    class Job:
+        def perform(self, file: BinaryIO, n: int = 0):
+            return [hashlib.file_digest(file, "sha1").hexdigest(), n, file.seek(-3, 2), file.read().decode()]
+    """
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_server_takes_files(serving: Serving, make_job: MakeJob, tmp_path: Path, name: str) -> None:
+    content = os.urandom(700_000) + b"end"
+    told = [hashlib.sha1(content).hexdigest(), 0, 700_000, "end"]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    head = b'--XyZ\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    number = b'\r\n--XyZ\r\nContent-Disposition: form-data; name="n"\r\n\r\n5'
+    form = "multipart/form-data; boundary=XyZ"
+    with serving(WAYS[name], make_job(UPLOADS), env={"TMPDIR": str(temporary)}) as server:
+        answer = ask(server, "POST", "/perform", content, Content_Type="application/octet-stream")
+        assert answer[::2] == (200, told)
+        answer = ask(server, "POST", "/perform", head + content + number + b"\r\n--XyZ--", Content_Type=form)
+        assert answer[::2] == (200, [told[0], 5, *told[2:]])
+        answer = ask(server, "POST", "/perform", head + content, Content_Type=form)
+        assert (answer[0], answer[2]["error"]) == (400, 'the body ends inside part "file"')
+        assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", WAYS)

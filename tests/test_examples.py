@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import io
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -36,12 +40,24 @@ RESULTS = {
     "greeter": "Good evening, Ada!!",
     "signer": "eea1cfd825db29b8dc1121e0098619d2d1a79d83f9958c8fc5961f7977b7f070",
     "temperature": 68.0,
+    "harbour-talk": ["of", "the", "strangers", "come.", "The", "strangers", "sit", "on"],
+    "column-statistics": {
+        "count": 6,
+        "empty": 0,
+        "lowest": -2.5,
+        "highest": 6.5,
+        "mean": 2.5,
+        "deviation": 3.013857,
+    },
+    "best-offer": {"offers": {"north": 49.0, "south": 42.0, "east": 46.5}, "best": "south"},
+    "pixel-art": "image/png",
 }
 # What an example needs beside pyjob, at its start.
 NEEDS = {
     "web_view_flask": ("flask",),
     "web_view_django": ("django",),
     "web_view_fastapi": ("fastapi", "a2wsgi"),
+    "image": ("PIL",),
 }
 
 Running = Callable[..., AbstractContextManager[str]]
@@ -70,6 +86,11 @@ def sample_of(document: dict[str, Any]) -> Any:
     return next(iter(content["application/json"]["examples"].values()))["value"]
 
 
+def result_of(content_type: str, body: bytes) -> Any:
+    """What an answer says; of one that is no JSON, its content type."""
+    return json.loads(body) if content_type == "application/json" else content_type
+
+
 @pytest.fixture(autouse=True)
 def a_template_stands_in_for_secrets(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """An example with secrets finds those of its template, as its README says."""
@@ -96,7 +117,8 @@ def test_an_example_answers_its_own_sample(folder: Path, client_of: ClientOf) ->
     client = client_of(folder)
     sample = sample_of(client.get("/openapi.json").json)
     answer = client.perform(**sample)
-    assert (answer.status_code, answer.json) == (200, RESULTS[client.application.manifest.name])
+    result = result_of(answer.content_type, answer.data)
+    assert (answer.status_code, result) == (200, RESULTS[client.application.manifest.name])
 
 
 @pytest.mark.parametrize("folder", jobs())
@@ -110,7 +132,9 @@ def test_pyjob_run_serves_an_example(folder: Path, running: Running) -> None:
     with running(folder) as url:
         document = json.load(urlopen(f"{url}/openapi.json", timeout=30))
         request = Request(f"{url}/api/v1/perform", data=json.dumps(sample_of(document)).encode())
-        assert json.load(urlopen(request, timeout=30)) == RESULTS[document["info"]["title"]]
+        answer = urlopen(request, timeout=30)
+        result = result_of(answer.headers["Content-Type"], answer.read())
+        assert result == RESULTS[document["info"]["title"]]
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("[!.]*/")), ids=name_of)
@@ -163,6 +187,129 @@ def test_every_sample_of_the_auxiliary_endpoints_is_shown(client_of: ClientOf) -
     depot = paths["/api/v1/depots/{depot}/hours"]["get"]
     assert [one["examples"]["sample"]["value"] for one in depot["parameters"][:2]] == ["bergen", 2.5]
     assert depot["tags"] == ["depots"]
+
+
+EVENTS = {"Accept": "text/event-stream"}
+
+
+def test_the_page_of_the_text_generator_hears_its_words_as_events(client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "stream_text")
+    page = client.get(client.get("/").headers["Location"].removeprefix(client.mount))
+    assert 'new EventSource("words?" + asked' in page.text
+    answer = client.get("/api/v1/words?prompt=The+wind&words=2", headers=EVENTS)
+    assert answer.text == "id: 1\ndata: comes\n\nid: 2\ndata: from\n\n"
+    refused = client.get("/api/v1/words?prompt=The+wind&words=501", headers=EVENTS)
+    assert (refused.status_code, refused.json["error"]) == (400, "words: expected 1 to 500")
+
+
+def test_a_text_begins_anew_where_no_word_has_followed(client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "stream_text")
+    for prompt in ("", "Nobody knows this phrase"):
+        first = client.perform(prompt=prompt, words=1).json[0]
+        assert first[0].isupper()
+
+
+@needing("PIL")
+def test_the_picture_is_what_draw_makes(tmp_path: Path) -> None:
+    from PIL import Image, ImageChops
+
+    source = EXAMPLES / "image"
+    subprocess.run([sys.executable, str(source / "draw.py")], cwd=tmp_path, check=True, timeout=60)
+    with Image.open(tmp_path / "cat.png") as made, Image.open(source / "cat.png") as kept:
+        assert made.size == kept.size
+        # Edges differ a little between versions of Pillow.
+        assert sum(ImageChops.difference(made, kept).convert("L").histogram()[1:]) < 200
+
+
+@needing("PIL")
+def test_a_picture_comes_back_in_squares_of_few_colors(client_of: ClientOf) -> None:
+    from PIL import Image
+
+    client = client_of(EXAMPLES / "image")
+    cat = (EXAMPLES / "image" / "cat.png").read_bytes()
+    form = {"picture": (io.BytesIO(cat), "cat.png"), "squares": "8", "colors": "4"}
+    answer = client.post("/perform", data=form)
+    assert (answer.status_code, answer.content_type) == (200, "image/png")
+    with Image.open(io.BytesIO(answer.data)) as picture:
+        colors = picture.convert("RGB")
+    assert colors.size == (128, 128)
+    assert len(colors.getcolors() or []) == 4
+    # Of each square of 16 pixels a side, one has the color of all.
+    assert colors.resize((8, 8), Image.Resampling.NEAREST).resize((128, 128), 0) == colors
+
+
+def with_size(picture: bytes, side: int) -> bytes:
+    """A PNG that says so of its width and height."""
+    head = b"IHDR" + struct.pack(">II", side, side) + picture[24:29]
+    return picture[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture[33:]
+
+
+@needing("PIL")
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda cat: b"", "Pillow cannot read it: "),
+        (lambda cat: b"no picture", "Pillow cannot read it: "),
+        (lambda cat: cat[:300], "Pillow cannot read it: "),
+        (lambda cat: cat[:33] + bytes(4) + cat[37:], "Pillow cannot read it: broken PNG file"),
+        (lambda cat: with_size(cat, 8000), "expected at most 50000000 pixels"),
+        (lambda cat: with_size(cat, 20000), "Pillow cannot read it: Image size (400000000 pixels)"),
+    ],
+    ids=["empty", "text", "cut off", "spoiled", "large", "huge"],
+)
+def test_what_is_no_picture_is_the_callers_fault(
+    client_of: ClientOf, spoil: Callable[[bytes], bytes], message: str
+) -> None:
+    client = client_of(EXAMPLES / "image")
+    part = spoil((EXAMPLES / "image" / "cat.png").read_bytes())
+    answer = client.post("/perform", data=part, content_type="image/png")
+    assert (answer.status_code, answer.json["type"]) == (400, "ValueError")
+    assert answer.json["error"].startswith(f"picture: {message}")
+
+
+def sum_up(client: JobClient, table: bytes, column: str = "n") -> Any:
+    return client.post("/perform", data={"table": (io.BytesIO(table), "t.csv"), "column": column})
+
+
+def test_the_csv_file_may_come_from_anywhere(client_of: ClientOf) -> None:
+    client = client_of(EXAMPLES / "csv_upload")
+    answer = sum_up(client, b'\xef\xbb\xbfn,text\r\n1,"two\r\nlines, and ""quotes"""\r\n,\r\n3,x\r\n')
+    expected = {"count": 2, "empty": 1, "lowest": 1.0, "highest": 3.0, "mean": 2.0, "deviation": 1.0}
+    assert (answer.status_code, answer.json) == (200, expected)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"", "column: expected one of "),
+        (b"m\n1\n", "column: expected one of m"),
+        (b"n\n", "table: there are no numbers in n"),
+        (b"n\n1\ntwo\n", "table: line 3: expected a number, got 'two'"),
+        (b"n\nnan\n", "table: line 2: expected a number, got 'nan'"),
+        (b"n\n" + b"1" * 200_000, "table: line "),
+        (b"n\n\xff\n", "'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(client_of: ClientOf, table: bytes, message: str) -> None:
+    answer = sum_up(client_of(EXAMPLES / "csv_upload"), table)
+    assert answer.status_code == 400
+    assert answer.json["error"].startswith(message)
+
+
+def test_all_shops_are_asked_at_once(client_of: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = client_of(EXAMPLES / "async_fan_out")
+    shops = asyncio.Barrier(3)
+
+    async def asked(shop: str, item: str) -> float:
+        async with asyncio.timeout(60):
+            await shops.wait()  # for the other two
+        return float(len(shop))
+
+    monkeypatch.setattr(sys.modules["job_entrypoint"], "asked", asked)
+    assert client.perform(item="kettle").json == {
+        "offers": {"north": 5.0, "south": 5.0, "east": 4.0},
+        "best": "east",
+    }
 
 
 LINK = re.compile(r'(?:href|src)="([^"]+)"')

@@ -193,6 +193,29 @@ def test_the_longest_call_is_the_oldest_that_runs() -> None:
     assert gate.longest() == 1
 
 
+def test_a_call_that_gives_signs_of_life_is_not_silent() -> None:
+    clock = Clock()
+    gate = Gate(2, clock=clock)
+    assert gate.silence() == 0
+    first, second = Caller(gate), Caller(gate)
+    clock.now += 5
+    gate.hear(first.ticket)
+    clock.now += 1
+    assert (gate.silence(), gate.longest()) == (6, 6)
+    gate.leave(second.ticket)
+    assert (gate.silence(), gate.longest()) == (1, 6)
+
+
+def test_silence_begins_with_the_slot() -> None:
+    clock = Clock()
+    gate = Gate(1, clock=clock)
+    running, _ = Caller(gate), Caller(gate)
+    clock.now += 5
+    gate.leave(running.ticket)
+    clock.now += 2
+    assert gate.silence() == 2
+
+
 def test_the_time_in_line_is_measured() -> None:
     clock = Clock()
     gate = Gate(1, clock=clock)

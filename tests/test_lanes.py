@@ -107,6 +107,25 @@ def test_a_pool_grows_by_what_is_held_up_to_its_bound_and_shrinks_again(
     until(lambda: pool.size == 0)
 
 
+def test_where_requests_should_hold_no_thread_only_held_ones_are_replaced(held: threading.Event) -> None:
+    class Asleep(Warden):
+        def stir(self) -> None:
+            """The test looks by itself."""
+
+    sizes = {}
+    for is_eager in (True, False):
+        pool = Pool(1, 10, Asleep(), is_eager=is_eager)
+        for _ in range(9):
+            pool.add_task(Request(work=held.wait))
+        pool.adapt()
+        pool.adapt()
+        sizes[is_eager] = pool.size
+        pool.stop()
+    held.set()
+    assert sizes[True] == 10
+    assert sizes[False] <= 3
+
+
 def test_requests_that_come_back_with_a_slot_go_first(warden: Warden, held: threading.Event) -> None:
     order: list[str] = []
     pool = Pool(1, 1, warden)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-from typing import Annotated, Any, Dict, List, Literal, Optional, TypedDict, Union  # noqa: UP035
+from typing import Annotated, Any, BinaryIO, Dict, List, Literal, Optional, TypedDict, Union  # noqa: UP035
 
 import pytest
+from werkzeug.datastructures import FileStorage
 
 import pyjob
 from tests.conftest import ClientOf, MakeJob
@@ -245,3 +246,78 @@ def test_files_and_the_web_view_are_listed(make_job: MakeJob, client_of: ClientO
     assert paths["/api/v1/one"]["get"]["responses"]["200"]["content"] == {"text/plain": {}}
     assert {"/api/v1/%7Bx%7D", "/api/v1/all/{path}", "/api/v1/webview/"} < paths.keys()
     assert client.get("/api/v1/{x}").status_code == 200
+
+
+class Filed:
+    def perform(self, image: FileStorage, sizes: list[int], count: Optional[int] = None) -> None:  # noqa: UP045
+        """Shrink an image.
+
+        :param image: The image.
+        :param count: How many.
+        """
+
+    def one(self, file: Annotated[Optional[BinaryIO], "a file"] = None, label: str = "x") -> None: ...  # noqa: UP045
+
+    def several(self, files: list[bytes], more: dict[str, bytes] = {}) -> None: ...  # noqa: B006
+
+    def none(self, more: dict[str, bytes]) -> None: ...
+
+    def auxiliary_endpoints(self) -> dict[str, Any]:
+        return {"/one": self.one, "/several": self.several, "/none": self.none}
+
+
+def body_of(client_of: ClientOf, path: str) -> dict[str, Any]:
+    operation = document_of(client_of, Filed)["paths"][f"/api/v1/{path}"]["post"]
+    body: dict[str, Any] = operation["requestBody"]
+    return body
+
+
+BINARY = {"type": "string", "format": "binary"}
+BASE64 = {"type": "string", "contentEncoding": "base64"}
+
+
+def test_a_parameter_that_takes_a_file_is_a_file_in_a_form_and_base64_in_json(client_of: ClientOf) -> None:
+    body = body_of(client_of, "perform")
+    assert body["required"] is True
+    # A page offers the first one.
+    assert list(body["content"]) == ["multipart/form-data", "application/json"]
+    sizes = {"type": "array", "items": {"type": "integer"}}
+    assert body["content"]["multipart/form-data"] == {
+        "schema": {
+            "type": "object",
+            "properties": {
+                "image": {**BINARY, "description": "The image."},
+                "sizes": sizes,
+                "count": {"type": "integer", "description": "How many."},
+            },
+            "required": ["image", "sizes"],
+            "additionalProperties": False,
+        },
+        "encoding": {"sizes": {"contentType": "application/json"}},
+    }
+    properties = body["content"]["application/json"]["schema"]["properties"]
+    assert properties["image"] == {**BASE64, "description": "The image."}
+    assert properties["count"]["anyOf"] == [{"type": "integer"}, {"type": "null"}]
+
+
+def test_one_file_may_be_the_body_where_nothing_else_is_required(client_of: ClientOf) -> None:
+    body = body_of(client_of, "one")
+    assert body["required"] is False
+    assert list(body["content"]) == ["multipart/form-data", "application/octet-stream", "application/json"]
+    assert body["content"]["application/octet-stream"] == {"schema": BINARY}
+    form = body["content"]["multipart/form-data"]
+    assert form["schema"]["properties"] == {"file": BINARY, "label": {"type": "string", "default": "x"}}
+    assert "encoding" not in form
+    schema = body["content"]["application/json"]["schema"]
+    assert schema["properties"]["file"] == {"anyOf": [BASE64, {"type": "null"}], "default": None}
+
+
+def test_a_list_of_files_is_several_parts(client_of: ClientOf) -> None:
+    content = body_of(client_of, "several")["content"]
+    assert list(content) == ["multipart/form-data", "application/json"]
+    form = content["multipart/form-data"]["schema"]["properties"]
+    assert form["files"] == {"type": "array", "items": BINARY, "minItems": 1}
+    assert form["more"] == {"type": "object", "additionalProperties": BASE64, "default": {}}
+    assert content["application/json"]["schema"]["properties"]["files"] == {"type": "array", "items": BASE64}
+    # A file deeper than that comes in JSON alone.
+    assert list(body_of(client_of, "none")["content"]) == ["application/json"]

@@ -13,7 +13,6 @@ from werkzeug.test import Client
 import pyjob
 from pyjob.method.annotations import compile_check
 from pyjob.method.schema import SchemaBuilder
-from pyjob.wire.results.encoding import encode
 
 pytest.importorskip("hypothesis")
 from hypothesis import given
@@ -95,8 +94,11 @@ RESULTS = st.recursive(
 )
 
 
+@pytest.mark.parametrize("encoder", ["encoding", "fast"])
 @given(RESULTS)
-def test_every_result_of_the_known_kinds_is_strict_json(result: Any) -> None:
+def test_every_result_of_the_known_kinds_is_strict_json(encoder: str, result: Any) -> None:
+    encode = pytest.importorskip(f"pyjob.wire.results.{encoder}").encode
+
     def refuse(name: str) -> Any:
         raise AssertionError(f"{name} is not JSON")
 

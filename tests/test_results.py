@@ -8,6 +8,7 @@ import datetime
 import decimal
 import enum
 import pathlib
+import sys
 import types
 import uuid
 from collections.abc import Callable
@@ -61,8 +62,18 @@ class Strange:
     pass
 
 
+@pytest.fixture(params=["the standard library's encoder", "orjson"])
+def encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two encoders, as applications choose it."""
+    if request.param == "orjson":
+        pytest.importorskip("orjson")
+    else:
+        monkeypatch.setitem(sys.modules, "orjson", None)
+        monkeypatch.delitem(sys.modules, "pyjob.wire.results.fast", raising=False)
+
+
 @pytest.fixture
-def result_of(client_of: ClientOf) -> Callable[[Any], Any]:
+def result_of(client_of: ClientOf, encoder: None) -> Callable[[Any], Any]:
     """The answer to a call that returns the given object."""
 
     def result_of(value: Any) -> Any:
@@ -306,6 +317,75 @@ def test_pandas_frames_are_lists_of_rows_and_series_are_lists(result_of: Callabl
     }
     assert result_of(frame[["n"]]).json == [{"n": 1}, {"n": 2}]
     assert result_of([pandas.NA, pandas.Timedelta(seconds=2)]).json == [None, 2.0]
+
+
+def times(numpy: Any, unit: str, *texts: str) -> Any:
+    return numpy.array(texts, dtype=f"datetime64[{unit}]")
+
+
+# Made of columns, or of something else, with the two libraries.
+FRAMES: dict[str, Callable[[Any, Any], Any]] = {
+    "mixed": lambda _, numpy: {"n": [1, 2], "f": [1.5, None], "s": ["a", None], "b": [True, False]},
+    "empty": lambda _, numpy: {},
+    "columns without rows": lambda _, numpy: {"a": [], "b": []},
+    "rows without columns": lambda pandas, _: pandas.DataFrame(index=range(3)),
+    "seconds": lambda _, numpy: {"t": times(numpy, "s", "2026-01-02T03:04:05", "NaT")},
+    "years that datetime has not": lambda _, numpy: {"t": times(numpy, "s", "12026-01-02", "-0026-01-02")},
+    "nanoseconds": lambda _, numpy: {"t": times(numpy, "ns", "2026-01-02T03:04:05.123456789", "NaT")},
+    "microseconds": lambda _, numpy: {"t": times(numpy, "ns", "2026-01-02T03:04:05.123456", "2026-01-02")},
+    "a zone": lambda pandas, _: {"t": pandas.date_range("2026-03-28", periods=3, tz="Europe/Berlin")},
+    "durations": lambda pandas, _: {"d": pandas.to_timedelta(["1h", None])},
+    "periods": lambda pandas, _: {"p": pandas.period_range("2026", periods=2)},
+    "categories": lambda pandas, _: {"c": pandas.Categorical(["a", None]), "n": pandas.Categorical([1, 2])},
+    "days as categories": lambda pandas, _: {
+        "c": pandas.Categorical(pandas.to_datetime(["2026-01-01", None]))
+    },
+    "integers or none": lambda pandas, _: {"n": pandas.array([1, None], dtype="Int64")},
+    "truth or none": lambda pandas, _: {"b": pandas.array([True, None], dtype="boolean")},
+    "text or none": lambda pandas, _: {"s": pandas.array(["a", None], dtype="string")},
+    "small floats": lambda _, numpy: {"f": numpy.array([0.1, numpy.nan], dtype="float32")},
+    "large integers": lambda _, numpy: {"n": numpy.array([2**64 - 1], dtype="uint64")},
+    "long floats": lambda _, numpy: {"f": numpy.array([1.5], dtype="longdouble")},
+    "complex numbers": lambda _, numpy: {"c": [1j]},
+    "objects": lambda _, numpy: {
+        "o": [datetime.date(2026, 1, 2), {"a": numpy.arange(2)}],
+        "s": [b"a", Color.RED],
+    },
+    "NumPy's objects": lambda _, numpy: {"o": [numpy.datetime64("2026-01-02"), numpy.float32(0.1), "a"]},
+    "nothing but objects": lambda pandas, numpy: {"o": pandas.Series([numpy.int8(1), "a"], dtype=object)},
+    "sparse": lambda pandas, numpy: {"t": pandas.arrays.SparseArray(times(numpy, "ns", "2026-01-02"))},
+    "numbered columns": lambda _, numpy: [[1, 2.5], [3, 4.5]],
+    "columns of several levels": lambda pandas, numpy: pandas.DataFrame(
+        [[1, 2]], columns=pandas.MultiIndex.from_tuples([("a", "b"), ("a", "c")])
+    ),
+    "days as columns": lambda pandas, _: pandas.DataFrame([[1]], columns=pandas.to_datetime(["2026-01-01"])),
+}
+
+
+def test_the_rows_of_a_frame_are_those_that_pandas_makes(result_of: Callable[[Any], Any]) -> None:
+    pandas, numpy = pytest.importorskip("pandas"), pytest.importorskip("numpy")
+    for name, made_of in FRAMES.items():
+        frame = pandas.DataFrame(made_of(pandas, numpy))
+        expected, answer = result_of(frame.to_dict(orient="records")), result_of(frame)
+        assert (answer.status_code, answer.text) == (expected.status_code, expected.text), name
+
+
+def test_a_frame_of_another_make_tells_its_rows_itself(result_of: Callable[[Any], Any]) -> None:
+    DataFrame: Any = pytest.importorskip("pandas").DataFrame  # noqa: N806
+
+    class Frame(DataFrame):  # type: ignore[misc]
+        def to_dict(self, **options: Any) -> Any:
+            return [options]
+
+    assert result_of(Frame({"a": [1]})).json == [{"orient": "records"}]
+
+
+def test_of_columns_with_one_name_the_last_is_sent(result_of: Callable[[Any], Any]) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[1, 2, 3]], columns=["a", "b", "a"])
+    with pytest.warns(UserWarning, match="not unique"):
+        answer = result_of(frame)
+    assert answer.json == [{"a": 3, "b": 2}]
 
 
 def test_pyjob_imports_neither_numpy_nor_pandas(job_of: Callable[..., JobClient]) -> None:

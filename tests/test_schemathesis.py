@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any, Dict, List, Literal, Optional  # noqa: UP035
+from typing import Annotated, Any, BinaryIO, Dict, List, Literal, Optional  # noqa: UP035
 
 import pytest
 
 import pyjob
 
 schemathesis = pytest.importorskip("schemathesis")
-from hypothesis import HealthCheck, settings  # noqa: E402  it comes with schemathesis
+from hypothesis import HealthCheck, assume, settings  # noqa: E402  it comes with schemathesis
 
 
 class Body:
@@ -54,8 +54,14 @@ class Checked:
     def convert(self, value: int, to: Literal["a", "b"] = "a", limit: Optional[float] = None) -> str:  # noqa: UP045
         return f"{value}{to}"
 
+    def upload(self, file: BinaryIO, limit: int = 10, sizes: Optional[List[int]] = None) -> int:  # noqa: UP006, UP045
+        return len(file.read()) + limit + len(sizes or [])
+
+    def compare(self, first: bytes, others: List[bytes], strict: bool = False) -> bool:  # noqa: UP006
+        return any(first == other for other in others) or strict
+
     def auxiliary_endpoints(self) -> Dict[str, Any]:  # noqa: UP006
-        return {"/weigh": self.perform}
+        return {"/weigh": self.perform, "/upload": self.upload, "/compare": self.compare}
 
     def auxiliary_endpoints_v2(self) -> List[pyjob.EndpointConfig]:  # noqa: UP006
         return [
@@ -69,12 +75,25 @@ positive = schemathesis.openapi.from_wsgi("/openapi.json", APPLICATION)
 negative = schemathesis.openapi.from_wsgi("/openapi.json", APPLICATION)
 positive.config.generation.update(modes=[schemathesis.GenerationMode.POSITIVE])
 negative.config.generation.update(modes=[schemathesis.GenerationMode.NEGATIVE])
+UPLOADS = ["/api/v1/upload", "/api/v1/compare"]
+uploads = positive.include(path=UPLOADS)
+positive = positive.exclude(path=UPLOADS)
+# What violates their schema may be nothing in a form: an empty list of a field is no field.
+negative = negative.exclude(path=UPLOADS)
 HURRIED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @positive.parametrize()
 @HURRIED
 def test_valid_payloads_are_answered_as_documented(case: Any) -> None:
+    case.call_and_validate()
+
+
+@uploads.parametrize()
+@HURRIED
+def test_files_are_taken_as_documented(case: Any) -> None:
+    # No JSON Schema says that a string is base64.
+    assume(case.media_type != "application/json")
     case.call_and_validate()
 
 

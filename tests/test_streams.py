@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -522,3 +522,82 @@ def test_in_process_a_stream_runs_in_the_context_of_its_call(client_of: ClientOf
 def test_a_growing_array_is_json_whatever_its_items(client: JobClient) -> None:
     items: list[Any] = [None, True, 1.5, "é\ud800", {"a": [1]}, [], float(10**20)]
     assert json.loads(ask(client, items).data) == items
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("is_declared", [False, True])
+def test_pieces_of_bytes_or_text_are_sent_as_they_are(
+    client_of: ClientOf, job: Streaming, *, is_async: bool, is_declared: bool
+) -> None:
+    class Pieces:
+        def make(self) -> Any:
+            return (job.async_generator if is_async else job.generator)(["a,", "b\n"])
+
+        def perform(self) -> pyjob.Response:
+            return pyjob.Response(self.make(), "text/csv", filename="x.csv")
+
+        def declared(self) -> Annotated[Any, "text/csv"]:
+            return self.make()
+
+        def auxiliary_endpoints(self) -> dict[str, Any]:
+            return {"/declared": self.declared}
+
+    client = client_of(Pieces)
+    path = "/declared" if is_declared else "/perform"
+    answer = client.post(path, headers={"Accept": "text/event-stream"})
+    assert (answer.status_code, answer.text) == (200, "a,b\n")
+    assert answer.content_type.startswith("text/csv")
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert ("Content-Disposition" in answer.headers) is not is_declared
+    assert job.closed.acquire(blocking=False)
+    left = client.post(path, streamed=True)
+    next(left.iter_encoded())
+    assert metric(client, "pyjob_calls_running") == 1
+    left.close()
+    assert job.closed.acquire(blocking=False)
+    assert metric(client, "pyjob_calls_running") == 0
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_fault_among_pieces_breaks_the_answer_off(
+    client_of: ClientOf, job: Streaming, caplog: pytest.LogCaptureFixture, *, is_async: bool
+) -> None:
+    class Pieces:
+        def perform(self, items: list[Any]) -> pyjob.Response:
+            return pyjob.Response((job.async_generator if is_async else job.generator)(items), "text/csv")
+
+    client = client_of(Pieces)
+    assert client.perform(items=["raise"]).json == {"error": "no more", "type": "RuntimeError"}
+    answer = client.post("/perform", json={"items": ["a", "raise"]}, streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"a"
+    with pytest.raises(RuntimeError, match="no more"):
+        next(chunks)
+    answer.close()
+    assert metric(client, "pyjob_calls_running") == 0
+    assert metric(client, 'request_internal_errors_total{endpoint="/perform"}') == 2
+
+
+@pytest.mark.parametrize("declared", FORMATS)
+def test_a_format_that_is_declared_is_the_only_one(client_of: ClientOf, declared: str) -> None:
+    class Job:
+        def perform(self) -> Iterator[int]:
+            yield 1
+
+    Job.perform.__annotations__["return"] = Annotated[Iterator[int], declared]
+    client = client_of(Job)
+    for accept in FORMATS:
+        answer = client.post("/perform", headers={"Accept": accept})
+        assert (answer.status_code, answer.content_type) == (200, declared)
+    content = client.get("/openapi.json").json["paths"]["/api/v1/perform"]["post"]["responses"]["200"]
+    assert list(content["content"]) == [declared]
+
+
+def test_the_docs_tell_in_which_formats_a_stream_comes(client_of: ClientOf) -> None:
+    class Job:
+        def perform(self) -> Iterator[int]:
+            yield 1
+
+    content = client_of(Job).get("/openapi.json").json["paths"]["/api/v1/perform"]["post"]["responses"]["200"]
+    assert list(content["content"]) == FORMATS
+    assert content["content"]["application/json"]["schema"] == {"type": "array", "items": {"type": "integer"}}

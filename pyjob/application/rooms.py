@@ -21,11 +21,12 @@ from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop
 from pyjob.logs.access import AccessLog
 from pyjob.manifest import Manifest
+from pyjob.method.returns import declared_type
 from pyjob.routes import service_routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
 from pyjob.wire.asgi import AsgiApplication, is_asgi
-from pyjob.wire.results.encoding import encode
+from pyjob.wire.results.encoder import encoder
 from pyjob.wire.results.result import Results
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Rooms:
     threads: int | None
     meet: Callable[[WSGIEnvironment], None]
     since: float = field(default_factory=time.monotonic)
+    encode: Callable[[object], bytes] = field(default_factory=encoder)
 
     def service(self, state: State, deployment: Deployment) -> Routes:
         """What answers in every ``state`` of the job."""
@@ -76,7 +78,7 @@ class Rooms:
         metrics = self.numbers.calls.endpoint(self.mask(endpoint.path))
         return CallRoom(
             endpoint,
-            results=Results(encode),
+            results=Results(self.encode, self.manifest.folder, declared_type(endpoint.signature.returns)),
             admission=Admission(self.gates.calls, metrics, most=self._most),
             context=self.context,
             event_loop=self.event_loop,

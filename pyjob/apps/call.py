@@ -19,23 +19,23 @@ from pyjob.dispatcher import Lane
 from pyjob.environment.mask import Mask
 from pyjob.errors import AbandonedError
 from pyjob.gate.admission import Admission, Call, close_files
-from pyjob.gate.door import SEAT, Parked, Seat
+from pyjob.gate.door import SEAT, Parked, Seat, Waiting
 from pyjob.gate.gate import stays
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop, LoopTask
 from pyjob.logs.access import TOLD, AccessLog
 from pyjob.wire.body.arguments import reader_of
+from pyjob.wire.downloads.download import Answer
+from pyjob.wire.downloads.response import Response as JobResponse
+from pyjob.wire.downloads.response import with_body
 from pyjob.wire.failure import failure_of
-from pyjob.wire.response import Response
-from pyjob.wire.results.formats import format_of
-from pyjob.wire.results.items import is_stream, items_of
+from pyjob.wire.results.formats import Format, format_by_accept, format_by_name
+from pyjob.wire.results.items import Pieces, is_stream, items_of
 from pyjob.wire.results.result import PLAIN_TYPES, Results, own_response
 from pyjob.wire.stream import StreamedResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-Answer = Response | StreamedResponse
 
 # Arguments of longer bodies are not kept while a call waits, since they may take twenty times as much
 # memory as their text: they are read again from what the server keeps.
@@ -47,8 +47,6 @@ class CallRoom:
 
     ``cancels``: whether an ``async def`` is cancelled once its caller has left.
     """
-
-    lane: Lane = "calls"
 
     def __init__(
         self,
@@ -64,6 +62,7 @@ class CallRoom:
         mask: Mask,
         meet: Callable[[WSGIEnvironment], None],
     ) -> None:
+        self.lane: Lane = "awaited" if inspect.iscoroutinefunction(endpoint.handler) else "calls"
         self._handler = endpoint.handler
         self._read = reader_of(endpoint)
         self._check = endpoint.signature.check
@@ -110,16 +109,10 @@ class CallRoom:
         """The whole road, or the rest of it for a call that has waited; raises nothing but `Parked`."""
         method: str = environ["REQUEST_METHOD"]
         waited = None if seat is None else seat.take()
-        call = waited if isinstance(waited, Call) else None
         try:
-            if isinstance(waited, Awaited):
-                call = waited.call
-            elif call is None:
-                call = self._let_in(environ, seat)
-            else:
-                self._resume(call, environ)
+            call = self._let_in(environ, seat) if waited is None else self._resume(waited, environ)
         except Exception as error:  # noqa: BLE001  a fault of ours must be told and answered like any other
-            return self._record.refusal(error, call, method)
+            return self._record.refusal(error, waited if isinstance(waited, Call) else None, method)
         try:
             if isinstance(waited, Awaited):
                 answer = waited.task.context.run(self._answer_awaited, waited, environ)
@@ -128,7 +121,7 @@ class CallRoom:
         except Parked:
             raise
         except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
-            call.end(failed=not isinstance(error, AbandonedError))
+            call.end(failed=type(error) is not AbandonedError)
             answer = self._answer_to(error, environ, call)
         else:
             if isinstance(answer, StreamedResponse):
@@ -143,33 +136,36 @@ class CallRoom:
         arguments = self._read(environ, self._max_body_size)
         try:
             self._check(arguments)
-            return self._admit(arguments, environ, seat)
+            if seat is None:
+                connected = environ.get("waitress.client_disconnected")
+                if connected is not None:
+                    self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
+                return self._admission.by_thread(arguments, connected or stays)
+            # Files are on the disk, and are not read again.
+            if type(arguments) is not dict or int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
+                return self._admission.by_seat(arguments, seat, self._record.left)
+            environ["wsgi.input"].seek(0)
+            call = self._admission.by_seat(None, seat, self._record.left)
+            call.arguments = arguments
+            return call
         except Exception:
             close_files(arguments)
             raise
 
-    def _admit(self, arguments: dict[str, Any], environ: WSGIEnvironment, seat: Seat | None) -> Call:
-        if seat is None:
-            connected = environ.get("waitress.client_disconnected")
-            if connected is not None:
-                self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
-            return self._admission.by_thread(arguments, connected or stays)
-        if type(arguments) is not dict or int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
-            return self._admission.by_seat(arguments, seat, self._record.left)
-        environ["wsgi.input"].seek(0)
-        call = self._admission.by_seat(None, seat, self._record.left)
-        call.arguments = arguments
-        return call
-
-    def _resume(self, call: Call, environ: WSGIEnvironment) -> None:
+    def _resume(self, waited: Waiting, environ: WSGIEnvironment) -> Call:
         """Go on with a call that has waited at its seat. Raises `JobError` where it was sent away."""
-        self._admission.begin(call)
-        if call.arguments is None:
+        if isinstance(waited, Awaited):
+            return waited.call
+        if not isinstance(waited, Call):
+            raise TypeError(f"a {type(waited).__name__} was left at the seat of a call")
+        self._admission.begin(waited)
+        if waited.arguments is None:
             try:
-                call.arguments = self._read(environ, self._max_body_size)
+                waited.arguments = self._read(environ, self._max_body_size)
             except BaseException:
-                call.end(failed=True)
+                waited.end(failed=True)
                 raise
+        return waited
 
     def _run(self, call: Call, environ: WSGIEnvironment, seat: Seat | None) -> Answer:
         """Call the job's method in the context of the request, and make an answer of its result.
@@ -195,12 +191,26 @@ class CallRoom:
         return self._answer_of(waited.task.result(), waited.call, environ)
 
     def _answer_of(self, result: object, call: Call, environ: WSGIEnvironment) -> Answer:
-        if not is_stream(result):
-            return self._finish(result, environ)
-        written = format_of(environ.get("HTTP_ACCEPT", ""), self._results.encode)
-        items = items_of(result, lambda one: self._start(one, call), patient=bool(written.pause))
-        body = ItemBody(items, written, lambda error: self._record.failed(call, error), call.progress)
-        return stream_response(body, written.content_type, has_body=environ["REQUEST_METHOD"] != "HEAD")
+        if is_stream(result):
+            written = self._format(environ)
+            if written is not None:
+                items = items_of(result, lambda one: self._start(one, call), patient=bool(written.pause))
+                body = ItemBody(items, written, lambda error: self._record.failed(call, error), call.progress)
+                return stream_response(
+                    body, written.content_type, has_body=environ["REQUEST_METHOD"] != "HEAD"
+                )
+            result = JobResponse(result, self._results.media_type)
+        if isinstance(result, JobResponse) and is_stream(result.body):
+            items = items_of(result.body, lambda one: self._start(one, call), patient=False)
+            result = with_body(result, Pieces(items, call.progress))
+        return self._finish(result, environ)
+
+    def _format(self, environ: WSGIEnvironment) -> Format | None:
+        """How a stream is written: as the endpoint says, else as the caller likes. None: as it is."""
+        encode, declared = self._results.encode, self._results.media_type
+        if declared is not None:
+            return format_by_name(declared, encode)
+        return format_by_accept(environ.get("HTTP_ACCEPT", ""), encode)
 
     def _run_here(self, call: Call, environ: WSGIEnvironment) -> Any:
         with self._context.serving(environ, call.holds_slot):

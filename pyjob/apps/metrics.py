@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prometheus_client.registry import CollectorRegistry
 
 from pyjob.metrics.formats import OPENMETRICS, TEXT
+from pyjob.wire.accept import choices, wants_gzip
 from pyjob.wire.response import bytes_response
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # Most of what can be won, at a third of the time of the highest level.
 COMPRESSION = 6
 VERSIONS = ("", "1.0.0")
-QUALITY = re.compile(r"[01](\.[0-9]*)?\Z")
 
 
 class MetricsRoom:
@@ -31,7 +30,7 @@ class MetricsRoom:
         page = OPENMETRICS if _wants_openmetrics(environ.get("HTTP_ACCEPT", "")) else TEXT
         headers = [("Vary", "Accept, Accept-Encoding")]
         body = page.write(self._registry)
-        if _wants_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+        if wants_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
             body = gzip.compress(body, COMPRESSION, mtime=0)
             headers.append(("Content-Encoding", "gzip"))
         return bytes_response(200, page.content_type, body, headers)(environ, start_response)
@@ -40,30 +39,9 @@ class MetricsRoom:
 def _wants_openmetrics(accept: str) -> bool:
     """Whether OpenMetrics is named, in a version that we write, and text is not liked better."""
     openmetrics = text = 0.0
-    for kind, options, quality in _choices(accept):
+    for kind, options, quality in choices(accept):
         if kind == "text/plain":
             text = max(text, quality)
         elif kind == "application/openmetrics-text" and options.get("version", "") in VERSIONS:
             openmetrics = max(openmetrics, quality)
     return openmetrics > 0 and openmetrics >= text
-
-
-def _wants_gzip(accept: str) -> bool:
-    """Whether gzip is named and not refused, and plain bytes are not liked better."""
-    qualities = {coding: quality for coding, _, quality in _choices(accept)}
-    others = qualities.get("*", 0.0)
-    gzip_quality = qualities.get("gzip", others)
-    return gzip_quality > 0 and gzip_quality >= qualities.get("identity", others)
-
-
-def _choices(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Each value of an `Accept` header, with its options and its quality: 0 where that is no number.
-
-    By hand, since the parser of werkzeug fails on some of what callers may send.
-    """
-    for choice in header.lower().split(","):
-        value, *parameters = choice.split(";")
-        pairs = (parameter.partition("=") for parameter in parameters)
-        options = {name.strip(): text.strip(' "') for name, _, text in pairs}
-        quality = options.get("q", "1")
-        yield value.strip(), options, float(quality) if QUALITY.match(quality) else 0.0

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyjob.dispatcher import PREFIX, quoted
+from pyjob.wire.compression import compressed
 from pyjob.wire.response import bytes_response
 
 if TYPE_CHECKING:
@@ -23,4 +24,5 @@ class OpenApiRoom:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         servers = json.dumps([{"url": quoted(environ[PREFIX]) or "/"}]).encode()
         body = b'%s, "servers": %s}' % (self._open, servers)
-        return bytes_response(200, "application/json", body)(environ, start_response)
+        answer = compressed(bytes_response(200, "application/json", body), environ)
+        return answer(environ, start_response)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any
 
+from pyjob.wire.downloads.download import UNHELD
 from pyjob.wire.failure import Failure
 from pyjob.wire.response import Response
 from pyjob.wire.results.formats import Format
@@ -100,8 +101,7 @@ def stream_response(body: ItemBody, content_type: str, *, has_body: bool) -> Res
         ("Content-Type", content_type),
         ("Cache-Control", "no-cache"),
         ("Vary", "Accept"),
-        # nginx would collect items before it passes them on.
-        ("X-Accel-Buffering", "no"),
+        *UNHELD,
     ]
     if has_body:
         return StreamedResponse("200 OK", headers, body, context)

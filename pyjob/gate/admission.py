@@ -99,7 +99,8 @@ class Call:
         self._is_over = True
         if self.ticket is not None:
             self._gate.leave(self.ticket)
-        self._let_go()
+        if type(self.arguments) is not dict:
+            self._let_go()
         self._ended = self._gate.clock()
         seconds = self._ended - self.arrived
         self._metrics.finish(seconds, failed=failed, tracing_id=self.trace.tracing_id)

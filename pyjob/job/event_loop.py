@@ -209,4 +209,4 @@ def _cancellation() -> BaseException:
 def _is_cancellation(error: BaseException) -> bool:
     import asyncio
 
-    return isinstance(error, asyncio.CancelledError)
+    return issubclass(type(error), asyncio.CancelledError)

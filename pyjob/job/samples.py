@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pyjob.errors import kind_of, message_of
+from pyjob.method.binary import check_base64
 from pyjob.method.signature import Signature
 
 LONGEST_SAMPLE = 1_000_000
@@ -90,6 +91,7 @@ class Samples:
             if len(text) > LONGEST_SAMPLE:
                 raise ValueError(f"it is {len(text)} bytes of JSON, at most {LONGEST_SAMPLE} are shown")
             payload: dict[str, Any] = json.loads(text)
+            check_base64(signature.parameters, payload)
             signature.check(payload)
         except Exception as error:  # noqa: BLE001  whatever is in it
             self._broken(name, message_of(error))

@@ -51,8 +51,9 @@ class Connection(Task, Protocol):
 class Lanes:
     """Threads for the calls and for the pages of ``gates``, and for everything else.
 
-    ``lane_of`` tells which of them a request needs; ``extra`` threads are for other waiters. `add_task` and
-    `shutdown` are what waitress calls.
+    Calls that are awaited have a few of their own: they hold none while they wait. ``lane_of`` tells which of
+    them a request needs; ``extra`` threads are for other waiters. `add_task` and `shutdown` are what waitress
+    calls.
     """
 
     def __init__(self, gates: Row, lane_of: LaneOf, *, extra: int = 0) -> None:
@@ -62,8 +63,10 @@ class Lanes:
         self._usual_interval = sys.getswitchinterval()
         self._is_hurried = self._has_ended = False
         self._swept_at = 0.0
+        most_calls = (gates.calls.slots or DEFAULT_THREADS) + SPARE + extra
         self._pools: dict[Lane, Pool] = {
-            "calls": Pool(SPARE, (gates.calls.slots or DEFAULT_THREADS) + SPARE + extra, self._warden),
+            "calls": Pool(SPARE, most_calls, self._warden),
+            "awaited": Pool(SPARE, most_calls, self._warden, is_eager=False),
             "quick": Pool(QUICK_SPARE, QUICK_MOST, self._warden),
             "pages": Pool(QUICK_SPARE, (gates.pages.slots or 0) + QUICK_SPARE + extra, self._warden),
         }

@@ -70,10 +70,15 @@ class Worker(threading.Thread):
 
 
 class Pool:
-    """The threads of one lane: ``spare`` ones that are not held, and at most ``most``; none before a task."""
+    """The threads of one lane: ``spare`` ones that are not held, and at most ``most``; none before a task.
 
-    def __init__(self, spare: int, most: int, warden: Warden) -> None:
+    ``is_eager``: whether what stands there for long gets threads, too, before any is seen to be held. It is
+    no help where a request holds none, and just takes its time on a machine that is busy.
+    """
+
+    def __init__(self, spare: int, most: int, warden: Warden, *, is_eager: bool = True) -> None:
         self.most = most
+        self._is_eager = is_eager
         self._spare = spare
         self._warden = warden
         self._lock = threading.Lock()
@@ -135,7 +140,7 @@ class Pool:
         stood, self._standing = self._standing, self._tokens.qsize()
         standing = self._standing
         wanted = held + self._spare if workers else 0
-        if self._served - served_before < min(stood, standing):
+        if self._is_eager and self._served - served_before < min(stood, standing):
             # Some stand there since the last look.
             wanted = sum(worker.busy for worker in workers) + standing + self._spare
         if wanted >= len(workers):

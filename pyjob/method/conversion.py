@@ -11,9 +11,9 @@ import re
 import types
 import typing
 from collections.abc import Callable
-from typing import Any
 
-from pyjob.method.annotations import Check, plain_type
+from pyjob.method.annotations import Check
+from pyjob.method.binary import kind_of, without_none
 from pyjob.method.signature import Parameter
 
 Converter = Callable[[str], object]
@@ -27,19 +27,12 @@ TRUTH = types.MappingProxyType({"true": True, "1": True, "false": False, "0": Fa
 def converter_of(parameter: Parameter) -> Converter:
     """What turns the text of an argument into a value for ``parameter``."""
     try:
-        annotation = _without_none(plain_type(parameter.annotation))
-        simple = SIMPLE.get(annotation)
+        annotation = without_none(parameter.annotation)
+        # Base64 is text, whatever it looks like.
+        simple = SIMPLE.get(annotation) if kind_of(annotation) is None else _text
     except Exception:  # noqa: BLE001  the author's objects
         simple = None
     return simple if simple is not None else _by_check(parameter.check())
-
-
-def _without_none(annotation: Any) -> Any:
-    """``T`` of an ``Optional[T]``."""
-    if typing.get_origin(annotation) not in (typing.Union, types.UnionType):
-        return annotation
-    members = [member for member in typing.get_args(annotation) if member is not types.NoneType]
-    return plain_type(members[0]) if len(members) == 1 else annotation
 
 
 def _integer(text: str) -> object:

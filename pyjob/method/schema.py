@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pyjob.method.annotations import is_open_enum, plain_type
+from pyjob.method.binary import binary_of, kind_of, without_none
 from pyjob.method.signature import NOTHING, Parameter
 
 JsonSchema = dict[str, Any]
@@ -32,7 +33,6 @@ PLAIN_SCHEMAS: Mapping[object, JsonSchema] = types.MappingProxyType(
         str: {"type": "string"},
         None: {"type": "null"},
         types.NoneType: {"type": "null"},
-        bytes: {"type": "string", "contentEncoding": "base64"},
         datetime.datetime: {"type": "string", "format": "date-time"},
         datetime.date: {"type": "string", "format": "date"},
         datetime.time: {"type": "string", "format": "time"},
@@ -44,6 +44,9 @@ PLAIN_SCHEMAS: Mapping[object, JsonSchema] = types.MappingProxyType(
         list: {"type": "array"},
     }
 )
+BASE64: Mapping[str, str] = types.MappingProxyType({"type": "string", "contentEncoding": "base64"})
+# As OpenAPI calls the bytes of a part or of a body: pages offer a file picker for it.
+BINARY: Mapping[str, str] = types.MappingProxyType({"type": "string", "format": "binary"})
 ARRAYS = (list, set, frozenset, abc.Sequence, abc.Iterable, abc.Set, abc.Collection)
 OBJECTS = (dict, abc.Mapping, abc.MutableMapping)
 
@@ -67,6 +70,32 @@ class SchemaBuilder:
             schema["required"] = required
         schema["additionalProperties"] = is_open
         return schema
+
+    def form(
+        self, parameters: Iterable[Parameter], described: Mapping[str, str], *, is_open: bool
+    ) -> JsonSchema:
+        """As `arguments`, but in a form: files as they are, and no text means null, nor the empty list."""
+        parameters = tuple(parameters)
+        schema = self.arguments(parameters, described, is_open=is_open)
+        for parameter in parameters:
+            description = described.get(parameter.name)
+            schema["properties"][parameter.name] = self._form_property(parameter, description)
+        return schema
+
+    def _form_property(self, parameter: Parameter, description: str | None) -> JsonSchema:
+        binary = binary_of(parameter)
+        if binary is not None:
+            schema = (
+                {"type": "array", "items": dict(BINARY), "minItems": 1} if binary.is_list else dict(BINARY)
+            )
+            return {**schema, "description": description} if description else schema
+        default = NOTHING if parameter.default is None else parameter.default
+        annotation = (
+            parameter.annotation
+            if isinstance(parameter.annotation, str)
+            else without_none(parameter.annotation)
+        )
+        return self._property(Parameter(parameter.name, annotation, default), description)
 
     def parameter(self, parameter: Parameter) -> JsonSchema:
         """One argument by itself."""
@@ -176,7 +205,7 @@ class SchemaBuilder:
 def plain_schema(annotation: Any) -> JsonSchema | None:
     """The schema of a class that needs no looking into, or None."""
     try:
-        return PLAIN_SCHEMAS.get(annotation)
+        return dict(BASE64) if kind_of(annotation) is not None else PLAIN_SCHEMAS.get(annotation)
     except TypeError:  # an annotation that cannot be hashed
         return {}
 

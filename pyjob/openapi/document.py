@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from pyjob.job.job import Job
 from pyjob.method.schema import SchemaBuilder
-from pyjob.openapi.operations import Document, json_answer, operation_id, operation_of
+from pyjob.openapi.answers import Document, json_answer
+from pyjob.openapi.operations import operation_id, operation_of
 
 CALLS = "/api/v1"
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from pyjob.job.endpoints import Endpoint
-from pyjob.method.schema import SchemaBuilder
-from pyjob.method.signature import NOTHING, Parameter
+from pyjob.method.binary import binary_of
+from pyjob.method.schema import BINARY, SchemaBuilder
+from pyjob.method.signature import Parameter
+from pyjob.openapi.answers import JSON, Document, success
 
-Document = dict[str, Any]
-
-JSON = "application/json"
+FORM = "multipart/form-data"
+WHOLE = "application/octet-stream"
 
 
 def operation_of(endpoint: Endpoint, builder: SchemaBuilder, errors: Mapping[str, int]) -> Document:
@@ -20,7 +20,7 @@ def operation_of(endpoint: Endpoint, builder: SchemaBuilder, errors: Mapping[str
     operation: Document = {
         "tags": list(listing.tags),
         "operationId": operation_id(endpoint.method, endpoint.path),
-        "responses": {"200": _success(endpoint, builder)}
+        "responses": {"200": success(endpoint, builder)}
         | {str(status): {"$ref": f"#/components/responses/{key}"} for key, status in errors.items()},
     }
     parameters = list(_parameters(endpoint, builder))
@@ -96,7 +96,31 @@ def _body(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
     content: Document = {"schema": schema}
     if samples:
         content["examples"] = {label: {"value": value} for label, value in samples.items()}
-    return {"required": any(p.required for p in inside), "content": {JSON: content}}
+    forms = _forms(endpoint, inside, builder)
+    return {"required": any(p.required for p in inside), "content": {**forms, JSON: content}}
+
+
+def _forms(endpoint: Endpoint, inside: Iterable[Parameter], builder: SchemaBuilder) -> Document:
+    """How a body with files may be sent, where there are any ``inside``."""
+    binaries = {p.name: binary for p in inside if (binary := binary_of(p)) is not None}
+    if not binaries:
+        return {}
+    schema = builder.form(inside, endpoint.docstring.parameters, is_open=endpoint.signature.open)
+    form: Document = {"schema": schema}
+    # Otherwise a list would be sent as several fields.
+    as_json = [
+        name
+        for name, one in schema["properties"].items()
+        if name not in binaries and _may_be(("array", "object"), one, builder)
+    ]
+    if as_json:
+        values = builder.arguments(inside, endpoint.docstring.parameters, is_open=False)["properties"]
+        schema["properties"].update({name: values[name] for name in as_json})
+        form["encoding"] = {name: {"contentType": JSON} for name in as_json}
+    others = any(p.required for p in inside if p.name not in binaries)
+    if others or len(binaries) > 1 or any(binary.is_list for binary in binaries.values()):
+        return {FORM: form}
+    return {FORM: form, WHOLE: {"schema": dict(BINARY)}}
 
 
 def _may_be(wanted: Iterable[str], schema: Document, builder: SchemaBuilder, unknown: str = "") -> bool:
@@ -112,17 +136,3 @@ def _may_be(wanted: Iterable[str], schema: Document, builder: SchemaBuilder, unk
         return any(_may_be(wanted, one, builder, unknown) for one in schema["anyOf"])
     kinds = schema.get("type", unknown)
     return not set(wanted).isdisjoint(kinds if isinstance(kinds, list) else [kinds])
-
-
-def _success(endpoint: Endpoint, builder: SchemaBuilder) -> Document:
-    returns = endpoint.signature.returns
-    description = endpoint.docstring.returns or "The result"
-    if any(returns is kind for kind in (bytes, bytearray, memoryview)):
-        return {"description": description, "content": {"application/octet-stream": {}}}
-    schema = {} if returns is NOTHING else builder.result(returns)
-    return json_answer(description, schema)
-
-
-def json_answer(description: str, schema: Document) -> Document:
-    """An answer in JSON."""
-    return {"description": description, "content": {JSON: {"schema": schema}}}

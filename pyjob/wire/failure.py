@@ -25,7 +25,8 @@ HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 NOT_THE_JOBS = frozenset(
     (
         *("content-type", "content-length", "connection", "keep-alive"),
-        *("te", "trailer", "transfer-encoding", "upgrade"),
+        *("te", "trailer", "trailers", "transfer-encoding", "upgrade"),
+        *("proxy-authenticate", "proxy-authorization"),
     )
 )
 

@@ -116,6 +116,16 @@ class FileResponse:
         self.headers = headers
         self.section = section
 
+    @property
+    def sent(self) -> int:
+        """How many bytes it sends."""
+        return self.section.length
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of them are known to have been sent: the server does not tell."""
+        return False
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             start_response(self.status, self.headers)
@@ -172,7 +182,7 @@ def file_response(
 
     Raises OSError where there is no regular file that can be read, and ValueError where there can be none.
     """
-    file, state = _open(path)
+    file, state = open_file(path)
     try:
         answer = _answer(environ, FileSection(file, path, range(state.st_size)), state, content_type, headers)
     except BaseException:
@@ -181,6 +191,33 @@ def file_response(
     if isinstance(answer, Response):
         file.close()
     return answer
+
+
+def section_response(
+    status: str, headers: list[tuple[str, str]], section: FileSection
+) -> Response | FileResponse:
+    """All of ``section``: what is short is read at once, and closed. Raises OSError as reading does."""
+    if section.length > LARGEST_AT_ONCE:
+        return FileResponse(status, headers, section)
+    try:
+        return Response(status, headers, b"".join(iter(section.read, b"")))
+    finally:
+        section.close()
+
+
+def open_file(path: Path) -> tuple[io.FileIO, os.stat_result]:
+    """The regular file at ``path``, which is no link. Raises OSError, and ValueError for what is no path."""
+    descriptor = os.open(path, FLAGS)
+    try:
+        state = os.fstat(descriptor)
+        if stat.S_ISDIR(state.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(state.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "no regular file", str(path))
+        return io.FileIO(descriptor), state
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _answer(
@@ -212,23 +249,7 @@ def _answer(
     status = status_line(200 if part is None else 206)
     if environ["REQUEST_METHOD"] == "HEAD":
         return Response(status, fields, b"")
-    if section.length <= LARGEST_AT_ONCE:
-        return Response(status, fields, b"".join(iter(section.read, b"")))
-    return FileResponse(status, fields, section)
-
-
-def _open(path: Path) -> tuple[io.FileIO, os.stat_result]:
-    descriptor = os.open(path, FLAGS)
-    try:
-        state = os.fstat(descriptor)
-        if stat.S_ISDIR(state.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(state.st_mode):
-            raise FileNotFoundError(errno.ENOENT, "no regular file", str(path))
-        return io.FileIO(descriptor), state
-    except BaseException:
-        os.close(descriptor)
-        raise
+    return section_response(status, fields, section)
 
 
 def _part(value: str | None, size: int) -> range | None:

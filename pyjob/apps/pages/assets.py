@@ -13,6 +13,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from pyjob.dispatcher import Routes
+from pyjob.wire.compression import Prepared
 from pyjob.wire.response import bytes_response
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def own_assets(page: str, names: Iterable[str]) -> tuple[Mapping[str, str], Rout
         digest.update(body)
     addresses = {name: asset_address(page, digest.hexdigest(), name) for name in content}
     routes: dict[str, Mapping[str, WSGIApplication]] = {
-        f"/{addresses[name]}": {"GET": bytes_response(200, content_type(name), body, ASSET_HEADERS)}
+        f"/{addresses[name]}": {"GET": Prepared(bytes_response(200, content_type(name), body, ASSET_HEADERS))}
         for name, body in content.items()
     }
     return addresses, routes

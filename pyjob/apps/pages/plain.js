@@ -5,6 +5,7 @@
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const SHOWN = 100000; // characters of an answer; more would make the page sluggish
 const LINE = 72; // a list of plain values stays on one line up to this many characters
+const FORM = "multipart/form-data";
 const DEPTH = 4; // how deep types and samples follow a schema, which may contain itself
 
 const fold = (title, attributes, ...body) => el("details", attributes, el("summary", {}, title), body);
@@ -142,6 +143,8 @@ function locateFault(text) {
 
 // ---- JSON Schema -----------------------------------------------------------------------------------------
 
+const isFile = (node) => node.type === "string" && node.format === "binary";
+
 class Schemas {
   constructor(root) {
     this.root = root;
@@ -166,6 +169,7 @@ class Schemas {
     const join = (parts, joint) => [...new Set(parts.map(inner))].join(joint);
     const choices = list(node.anyOf ?? node.oneOf);
     if (depth > DEPTH) return "…";
+    if (isFile(node)) return "file";
     if (Object.hasOwn(node, "const")) return JSON.stringify(node.const);
     if (list(node.enum).length) return node.enum.map((value) => JSON.stringify(value)).join(" or ");
     if (choices.length) return join(choices, " or ");
@@ -233,9 +237,25 @@ function readOperation(schemas, path, method, node) {
     description: remainder(words(node.description), summary),
     fields: fields.filter((field) => words(field.name) && (field.in === "query" || field.in === "path")),
     payload: type ? readPayload(schemas, type, record(content[type])) : null,
-    otherTypes: type ? [] : Object.keys(content),
+    form: Object.hasOwn(content, FORM) ? readForm(schemas, content) : null,
+    otherTypes: type || Object.hasOwn(content, FORM) ? [] : Object.keys(content),
     responses: responses.map(([status, answer]) => [status, schemas.resolve(answer)]),
   };
+}
+
+/** The form that takes files: its text fields begin with what the first sample of the JSON payload says. */
+function readForm(schemas, content) {
+  const { schema } = record(content[FORM]);
+  const node = schemas.resolve(schema);
+  const samples = Object.values(record(content)).flatMap(({ examples }) => Object.values(record(examples)));
+  const sample = record(schemas.resolve(samples[0]).value);
+  const fields = Object.entries(record(node.properties)).map(([name, property]) => {
+    const several = isFile(schemas.resolve(schemas.resolve(property).items));
+    const file = several || isFile(schemas.resolve(property));
+    const required = list(node.required).includes(name);
+    return { name, in: "form", required, schema: property, file, several, sample: file ? null : sample[name] };
+  });
+  return { schema, fields };
 }
 
 /** A field of path or query; one whose text is JSON has schema and examples a level deeper. */
@@ -324,18 +344,27 @@ class AnswerView {
 
 // ---- the request -----------------------------------------------------------------------------------------
 
+/** A file as curl's -F names it, who takes some characters in a name for its own. */
+const fileOf = ({ name }) => (/[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name);
+
 /** The request as a command for a POSIX shell, JSON on one line: a line break in it is only ever layout. */
 function curl({ method, url, headers, body }) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const parts = [`curl ${method === "GET" ? "" : `-X ${method} `}${quoted(url)}`];
   for (const [name, value] of Object.entries(headers)) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (body) parts.push(`--data-raw ${quoted(body.replace(/\n\s*/g, " "))}`);
+  if (body instanceof FormData) {
+    for (const [name, value] of body) {
+      if (value instanceof File) parts.push(`-F ${quoted(`${name}=@${fileOf(value)}`)}`);
+      else parts.push(`--form-string ${quoted(`${name}=${value}`)}`);
+    }
+  } else if (body) parts.push(`--data-raw ${quoted(body.replace(/\n\s*/g, " "))}`);
   return parts.join(" \\\n  ");
 }
 
 class RequestForm {
   constructor(schemas, operation) {
-    const { id, method, path, payload, fields } = operation;
+    const { id, method, path, payload, form } = operation;
+    const fields = [...operation.fields, ...(form?.fields ?? [])];
     this.schemas = schemas;
     this.operation = operation;
     this.answer = new AnswerView(operation);
@@ -346,6 +375,9 @@ class RequestForm {
       id: `${id}-payload`, "aria-describedby": this.problem.id, keydown: (event) => this.keydown(event),
       spellcheck: "false", autocomplete: "off", autocapitalize: "off",
     });
+    const kinds = [["form", "a form with files"], ["json", "JSON"]];
+    this.kind = form && payload && el("select", { id: `${id}-kind`, change: () => this.choose() },
+      kinds.map(([value, label]) => el("option", { value }, label)));
     this.send = button("Send", { type: "submit", class: "send", "aria-label": `Send ${method} ${path}` });
     this.cancel = button("Cancel", { class: "quiet", hidden: true, click: () => this.running?.abort() });
     this.command = codeBlock("curl command");
@@ -356,13 +388,22 @@ class RequestForm {
   /** The form of a card: fields, payload, buttons, the answer, the curl command. */
   full() {
     const key = (name) => el("kbd", {}, name);
-    const more = this.editor && [
+    const inside = (isForm) => this.inputs.filter(({ field }) => (field.in === "form") === isForm)
+      .map((each) => this.labelled(each));
+    const label = this.kind && el("label", { for: this.kind.id }, "Send as");
+    this.forJson = this.editor ? [
+      el("div", {}, this.payload()),
       button("Reset sample", { class: "quiet", click: () => this.reset() }),
       el("span", { class: "hint muted" }, key("Ctrl"), " or ", key("⌘"), " + ", key("Enter"), " sends"),
-    ];
+    ] : [];
+    const [written, ...more] = this.forJson;
+    this.forForm = el("div", {}, inside(true));
+    if (this.kind) this.choose();
     return this.form("request",
-      this.inputs.map((each) => this.labelled(each)),
-      this.editor && this.payload(),
+      inside(false),
+      this.kind && el("div", { class: "caption" }, label, this.kind),
+      this.forForm,
+      written,
       this.problem,
       el("div", { class: "actions" }, this.send, this.cancel, more),
       this.answer.node,
@@ -385,6 +426,17 @@ class RequestForm {
     return el("form", { class: kind, novalidate: true, submit, input: () => this.changed() }, ...children);
   }
 
+  /** Whether the body is a form; otherwise it is JSON, or there is none. */
+  sendsForm() {
+    return Boolean(this.operation.form) && this.kind?.value !== "json";
+  }
+
+  choose() {
+    this.forForm.hidden = !this.sendsForm();
+    for (const node of this.forJson) node.hidden = this.sendsForm();
+    this.changed();
+  }
+
   keydown(event) {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
@@ -399,6 +451,7 @@ class RequestForm {
       const choices = [...(field.required ? [] : [""]), ...schema.enum].map(String);
       return el("select", attributes, choices.map((value) => el("option", { value }, value)));
     }
+    if (field.file) return el("input", { ...attributes, type: "file", multiple: field.several });
     const placeholder = schema.default === undefined ? null : String(schema.default);
     const { sample } = field;
     const value = sample === undefined || typeof sample === "string" ? sample ?? null : JSON.stringify(sample);
@@ -443,7 +496,7 @@ class RequestForm {
 
   request() {
     const { path, method, payload } = this.operation;
-    const given = this.inputs.filter(({ input }) => input.value !== "");
+    const given = this.inputs.filter(({ input }) => input.value); // of a file: its name
     const inside = (place) => given.filter(({ field }) => field.in === place)
       .map(({ field, input }) => [field.name, input.value]);
     const inPath = new Map(inside("path"));
@@ -451,15 +504,23 @@ class RequestForm {
     // "./" keeps a path such as //host/x or scheme:x on this server and below this prefix.
     const url = new URL(`./${filled.replace(/^[/\\]+/, "")}`, document.baseURI);
     for (const [name, value] of inside("query")) url.searchParams.append(name, value);
+    if (this.sendsForm()) {
+      const body = new FormData();
+      for (const { field, input } of given.filter((each) => each.field.in === "form")) {
+        for (const value of field.file ? input.files : [input.value]) body.append(field.name, value);
+      }
+      return { method, url: url.href, headers: {}, body }; // the browser makes the boundary, and says so
+    }
     const body = this.editor?.value.trim() ?? "";
     return { method, url: url.href, headers: body ? { "Content-Type": payload.type } : {}, body };
   }
 
   /** Whether the request can go out; if not, say why and bring the reader to the place. */
   sound() {
-    const missing = this.inputs.find(({ field, input }) => field.required && input.value === "");
+    const counts = ({ field }) => field.in !== "form" || this.sendsForm();
+    const missing = this.inputs.find((each) => counts(each) && each.field.required && !each.input.value);
     if (missing) return this.complain(`${missing.field.name} is required.`, missing.input);
-    const fault = this.editor && jsonFault(this.editor.value);
+    const fault = this.editor && !this.sendsForm() && jsonFault(this.editor.value);
     if (!fault) return true;
     const before = this.editor.value.slice(0, fault.at).split("\n");
     const place = `Line ${before.length}, column ${before.at(-1).length + 1}`;
@@ -525,11 +586,11 @@ function parameterTable(schemas, rows) {
     el("tbody", { role: "rowgroup" }, body));
 }
 
-function parameters(schemas, { fields, payload }) {
+function parameters(schemas, { fields, payload, form }) {
   const inAddress = fields.map(({ name, required, schema, description }) => (
     { name, required, schema: { ...schemas.resolve(schema), description } }));
-  const rows = [...inAddress, ...schemas.rows(payload?.schema)];
-  const further = schemas.resolve(payload?.schema).additionalProperties;
+  const rows = [...inAddress, ...schemas.rows((form ?? payload)?.schema)];
+  const further = schemas.resolve((form ?? payload)?.schema).additionalProperties;
   const note = further ? `Takes ${rows.length ? "further" : "any"} named arguments.` : "None.";
   return [el("h4", {}, "Parameters"), rows.length > 0 && parameterTable(schemas, rows),
     (further || !rows.length) && el("p", { class: "muted" }, note)];

@@ -8,8 +8,12 @@ from urllib.parse import parse_qsl
 
 from pyjob.errors import PayloadError
 from pyjob.job.endpoints import Endpoint
+from pyjob.method.binary import Base64
 from pyjob.method.conversion import converter_of, json_or_text
-from pyjob.wire.body.payload import not_an_object, read_payload, read_value
+from pyjob.wire.body.content import Content
+from pyjob.wire.body.form import repeated
+from pyjob.wire.body.payload import not_an_object
+from pyjob.wire.body.upload import Uploaded, made_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -20,35 +24,45 @@ MOST_IN_QUERY = 1000
 
 Arguments = dict[str, Any]
 # Reads the arguments of a request whose body is at most so long. Raises `PayloadError`.
+# Whoever gets an `Uploaded` closes it.
 ReadArguments = Callable[["WSGIEnvironment", int], Arguments]
 
 
 def reader_of(endpoint: Endpoint) -> ReadArguments:
     """What reads the arguments of requests to ``endpoint``."""
-    return _Reader(endpoint).read if endpoint.takes_text else read_payload
+    if endpoint.takes_text:
+        return _Reader(endpoint).read
+    return Content(endpoint.signature.parameters).read_arguments
 
 
 class _Reader:
     """Path first, then query, then body; no argument may come twice."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._converters = {p.name: converter_of(p) for p in endpoint.signature.parameters}
+        parameters = endpoint.signature.parameters
+        self._converters = {p.name: converter_of(p) for p in parameters}
         self._body_name = endpoint.body_name
+        self._base64 = Base64(parameters, made_of)
+        self._content = Content([p for p in parameters if p.name not in endpoint.path_names])
 
     def read(self, environ: WSGIEnvironment, most: int) -> Arguments:
         arguments: Arguments = {}
         for name, text in self._texts(environ):
             if name in arguments:
-                raise _repeated([name])
+                raise repeated([name])
             arguments[name] = self._converters.get(name, json_or_text)(text)
-        body = read_value(environ, most)
+        self._base64.decode(arguments)
+        body: object = self._content.read(environ, most)
         if not isinstance(body, dict):
             body = self._as_member(body, arguments)
         twice = arguments.keys() & body.keys()
         if twice:
-            raise _repeated(sorted(twice))
-        arguments.update(body)
-        return arguments
+            if isinstance(body, Uploaded):
+                body.close()
+            raise repeated(sorted(twice))
+        # Into what was read of the body: it may have files to close.
+        body.update(arguments)
+        return body
 
     def _texts(self, environ: WSGIEnvironment) -> Iterator[tuple[str, str]]:
         yield from environ.get(ROUTING_ARGS, ((), {}))[1].items()
@@ -71,9 +85,6 @@ class _Reader:
         """A body that is no object, as the value of the one parameter that takes such."""
         if self._body_name is None or self._body_name in arguments:
             raise not_an_object(body)
-        return {self._body_name: body}
-
-
-def _repeated(names: list[str]) -> PayloadError:
-    plural = "s" if len(names) > 1 else ""
-    return PayloadError(f"repeated argument{plural}: {', '.join(name[:60] for name in names[:10])}")
+        member = {self._body_name: body}
+        self._base64.decode(member)
+        return member

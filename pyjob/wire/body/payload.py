@@ -1,4 +1,4 @@
-"""The payload of a call: bytes off the wire to a dict of named arguments (SPEC 4.3)."""
+"""The body of a request in memory, and as JSON (SPEC 4.3)."""
 
 from __future__ import annotations
 
@@ -16,62 +16,47 @@ from pyjob.errors import PayloadError
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-FORM = "application/x-www-form-urlencoded"
 JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\Z|text/json\Z")
 ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
 
 
-def read_payload(environ: WSGIEnvironment, most: int) -> dict[str, Any]:
-    """The arguments sent with a request of at most ``most`` bytes.
+def read_body(environ: WSGIEnvironment, most: int) -> bytes:
+    """The whole body, whose length is known beforehand or marked by the server as ending by itself.
 
-    Raises `PayloadError`: 400 where it is no JSON object, 413 where it is too long, 415 where it is of
-    another content type.
+    Raises `PayloadError`: 413 where it is longer than ``most`` bytes, 400 where it is shorter than announced.
     """
-    body = _read_json_body(environ, most)
-    return decode_object(body) if body else {}
-
-
-def read_value(environ: WSGIEnvironment, most: int) -> Any:
-    """As `read_payload`, but for a body that may be any JSON value; an empty one means ``{}``."""
-    body = _read_json_body(environ, most)
-    return decode_value(body) if body else {}
-
-
-def _read_json_body(environ: WSGIEnvironment, most: int) -> bytes:
-    body = read_body(environ, most)
-    content_type = environ.get("CONTENT_TYPE")
-    if body and content_type and content_type != "application/json":
-        _check_content_type(content_type, body, environ)
+    announced = announced_length(environ, most)
+    if announced is None:
+        body: bytes = get_input_stream(environ).read(most + 1)
+        if len(body) > most:
+            raise too_long(most)
+        return body
+    try:
+        body = environ["wsgi.input"].read(announced)
+    except OSError as error:
+        raise broken_off() from error
+    if len(body) < announced:
+        raise ended_early(len(body), announced)
     return body
 
 
-def read_body(environ: WSGIEnvironment, most: int) -> bytes:
-    """The whole body, whose length is known beforehand or marked by the server as ending by itself."""
+def announced_length(environ: WSGIEnvironment, most: int) -> int | None:
+    """The length of the body, as its head says; None where the server marks the end.
+
+    Raises `PayloadError`: 413 for more than ``most`` bytes.
+    """
     length = environ.get("CONTENT_LENGTH")
     if not length:
-        return _read_unannounced(environ, most)
+        # Without a length, werkzeug reads only from servers that promise `wsgi.input_terminated`.
+        if environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("wsgi.input_terminated"):
+            raise PayloadError("this server reads no chunked bodies: send a Content-Length", status=411)
+        return None
     if not (length.isascii() and length.isdigit()):
         raise PayloadError("Content-Length is not a number")
     announced = int(length.lstrip("0")[:20] or "0")
     if announced > most:
         raise too_long(most)
-    try:
-        body: bytes = environ["wsgi.input"].read(announced)
-    except OSError as error:
-        raise PayloadError("the connection ended before the body was complete") from error
-    if len(body) < announced:
-        raise PayloadError(f"the body ended after {len(body)} of {announced} bytes")
-    return body
-
-
-def _read_unannounced(environ: WSGIEnvironment, most: int) -> bytes:
-    # Without a length, werkzeug reads only from servers that promise `wsgi.input_terminated`.
-    if environ.get("HTTP_TRANSFER_ENCODING") and not environ.get("wsgi.input_terminated"):
-        raise PayloadError("this server reads no chunked bodies: send a Content-Length", status=411)
-    body = get_input_stream(environ).read(most + 1)
-    if len(body) > most:
-        raise too_long(most)
-    return body
+    return announced
 
 
 class BoundedBody(io.RawIOBase):
@@ -103,28 +88,19 @@ def too_long(most: int) -> PayloadError:
     return PayloadError(f"the body is longer than {most} bytes, the max_body_size of this job", status=413)
 
 
-def _check_content_type(content_type: str, body: bytes, environ: WSGIEnvironment) -> None:
-    kind = content_type.partition(";")[0].strip().lower()
-    if JSON_TYPE.match(kind):
-        return
-    # `curl -d` announces a form whatever it sends, and wsgiref says text/plain where the caller said
-    # nothing; an object starts as nothing else does.
-    unsaid = kind == "text/plain" and str(environ.get("SERVER_SOFTWARE")).startswith("WSGIServer/")
-    if (kind == FORM or unsaid) and body.lstrip()[:1] == b"{":
-        return
-    raise PayloadError(
-        f"content type {kind[:100]!r} is not supported: send JSON with the header "
-        "Content-Type: application/json",
-        status=415,
-    )
+def media_type(content_type: str) -> str:
+    """A content type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
 
 
-def decode_object(body: bytes) -> dict[str, Any]:
-    """A JSON object, as `decode_value` reads it. Raises `PayloadError`."""
-    value = decode_value(body)
-    if not isinstance(value, dict):
-        raise not_an_object(value)
-    return value
+def broken_off() -> PayloadError:
+    """What is said of a body that could not be read to its end."""
+    return PayloadError("the connection ended before the body was complete")
+
+
+def ended_early(length: int, announced: int) -> PayloadError:
+    """What is said of a body of ``length`` bytes."""
+    return PayloadError(f"the body ended after {length} of {announced} bytes")
 
 
 def not_an_object(value: object) -> PayloadError:

@@ -12,18 +12,34 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import itertools
 import json
 import math
 import pathlib
 import re
 import uuid
 from collections import abc
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pyjob.errors import ResultError, message_of
 
 DEEPEST = 200
 LONGEST_PATH = 200
+ATOMS = frozenset({str, int, float, bool, type(None)})
+EXACT = ATOMS | {list, tuple, dict}
+INHERITED = (str, int, float, list, tuple, dict)
+# The usual ones, known at a glance; their subclasses may be anything.
+AS_TEXT: Mapping[type, Callable[[Any], str]] = MappingProxyType(
+    {
+        datetime.datetime: datetime.datetime.isoformat,
+        datetime.date: datetime.date.isoformat,
+        datetime.time: datetime.time.isoformat,
+        uuid.UUID: str,
+        decimal.Decimal: str,
+    }
+)
 
 
 def encode(value: object) -> bytes:
@@ -51,6 +67,9 @@ class NotPlainError(TypeError):
 
 def plain(value: object) -> object:
     """One step from ``value`` towards JSON. Raises `NotPlainError`."""
+    write = AS_TEXT.get(type(value))
+    if write is not None:
+        return write(value)
     if isinstance(value, type):
         raise NotPlainError
     for method in ("__json__", "__to_json__"):
@@ -86,12 +105,45 @@ def _by_duck_type(value: Any) -> object:
     if callable(getattr(value, "model_dump", None)):  # pydantic
         return value.model_dump()
     if hasattr(value, "iloc") and callable(getattr(value, "to_dict", None)):  # pandas
-        return value.to_dict(orient="records") if hasattr(value, "columns") else value.tolist()
+        return _rows(value) if hasattr(value, "columns") else value.tolist()
     if hasattr(value, "dtype") and callable(getattr(value, "tolist", None)):  # NumPy
         return _array(value)
     if type(value).__name__ in ("NAType", "NaTType"):  # pandas' missing values
         return None
     raise NotPlainError
+
+
+def _rows(frame: Any) -> object:
+    """What ``frame.to_dict(orient="records")`` gives as JSON, several times as fast where it can be."""
+    if type(frame).__module__.partition(".")[0] == "pandas" and frame.columns.is_unique:
+        columns = [_column(column) for _, column in frame.items()]
+        if columns and None not in columns:
+            rows = zip(*columns, strict=True)
+            return [*map(dict, map(zip, itertools.repeat(frame.columns.tolist()), rows))]
+    return frame.to_dict(orient="records")
+
+
+def _column(column: Any) -> list[Any] | None:
+    """The values of a frame's column as its rows have them; None where pandas would change them for those."""
+    values = _times(column)
+    if values is None:
+        values = column.tolist()
+    return None if any(kind.__module__ == "numpy" for kind in set(map(type, values))) else values
+
+
+def _times(column: Any) -> list[str | None] | None:
+    """Points in time as ISO text, much faster than one by one; None where that loses something."""
+    if column.dtype.kind != "M" or not hasattr(column.dtype, "byteorder"):  # not NumPy's: it has a zone
+        return None
+    times = column.to_numpy()
+    whole = times.astype("datetime64[us]")
+    values: list[Any] = whole.tolist()
+    if whole.astype(times.dtype).tobytes() != times.tobytes():
+        return None
+    # What Python has no year for is an integer.
+    if not {datetime.datetime, type(None)}.issuperset(map(type, values)):
+        return None
+    return [value if value is None else value.isoformat() for value in values]
 
 
 def _array(value: Any) -> object:
@@ -110,11 +162,12 @@ def simplify(value: object, path: str, depth: int = 0) -> object:
     """``value`` rebuilt from plain JSON types: NaN and infinities are None, keys are text."""
     if depth > DEEPEST:
         raise _fault(path, "nested too deeply, or holds itself")
+    if type(value) not in EXACT:
+        value = exact(value)
     if value is None or isinstance(value, (bool, str)):
-        # Not str(): that of an Enum with text as its mixin is its name.
-        return str.__str__(value) if isinstance(value, str) else value
+        return value
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
+        return value if math.isfinite(value) else None
     if isinstance(value, int):
         return _written(value, path)
     if isinstance(value, dict):
@@ -123,6 +176,25 @@ def simplify(value: object, path: str, depth: int = 0) -> object:
     if isinstance(value, (list, tuple)):
         return [simplify(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     return simplify(_plain_at(value, path), path, depth + 1)
+
+
+def exact(value: Any) -> object:
+    """``value`` as the type of JSON that its type inherits from, read as the C encoder reads it; else itself.
+
+    Atoms are not asked: str() of an Enum with text as its mixin is its name.
+    """
+    kind = type(value)
+    if kind in EXACT or not issubclass(kind, INHERITED):
+        return value
+    if issubclass(kind, str):
+        return str.__str__(value)
+    if issubclass(kind, int):
+        return int.__int__(value)
+    if issubclass(kind, float):
+        return float.__float__(value)
+    if issubclass(kind, (list, tuple)):
+        return list(value)
+    return dict(value.items()) if dict.__len__(value) else {}
 
 
 def _plain_at(value: object, path: str) -> object:
@@ -140,7 +212,7 @@ def _written(value: int, path: str) -> int:
         int.__repr__(value)
     except ValueError:
         raise _fault(path, "integer with too many digits") from None
-    return int(value)
+    return value
 
 
 def _name(key: object, path: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from pyjob.errors import ResultError
+from pyjob.wire.accept import choices
 
 EVENTS = "text/event-stream"
 LINES = "application/x-ndjson"
@@ -138,23 +140,26 @@ class _Encoded:
             self._count += 1
 
 
-def format_of(accept: str, encode: Encode) -> Format:
+FORMATS: Mapping[str, Callable[[Encode], Format]] = MappingProxyType(
+    {JSON: JsonArray, EVENTS: Events, LINES: JsonLines}
+)
+
+
+def format_by_name(media_type: str, encode: Encode) -> Format | None:
+    """The format of that ``media_type``, if it is one of them."""
+    make = FORMATS.get(media_type.partition(";")[0].strip().lower())
+    return None if make is None else make(encode)
+
+
+def format_by_accept(accept: str, encode: Encode) -> Format:
     """The format that an ``Accept`` header likes best; a JSON array where it likes none better."""
-    liked: dict[str, float] = {}
-    for choice in accept.lower().split(","):
-        kind, *options = (part.strip() for part in choice.split(";"))
-        quality = next((option[2:] for option in options if option.startswith("q=")), "1")
-        liked[kind] = _quality(quality)
+    liked = {kind: quality for kind, _, quality in choices(accept)}
     events, lines = liked.get(EVENTS, 0.0), liked.get(LINES, 0.0)
     best = max(events, lines)
     # What is named outdoes what is meant by a star.
     if best <= 0 or liked.get(JSON, 0.0) >= best or liked.get("application/*", liked.get("*/*", 0.0)) > best:
         return JsonArray(encode)
     return Events(encode) if events >= lines else JsonLines(encode)
-
-
-def _quality(text: str) -> float:
-    return float(text) if re.fullmatch(r"[01](\.[0-9]{0,3})?", text) else 0.0
 
 
 def _fault(message: str, kind: str) -> bytes:

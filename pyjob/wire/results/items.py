@@ -42,6 +42,28 @@ class Items(Protocol):
         """End the generator, and wait for that. Raises what its clean-up raises."""
 
 
+class Pieces:
+    """``items`` as an iterator, for what sends them as they are; ``progress`` is called with each."""
+
+    def __init__(self, items: Items, progress: Callable[[], None]) -> None:
+        self._items = items
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[object]:
+        return self
+
+    def __next__(self) -> object:
+        item = self._items.take()
+        self._progress()
+        if item is Sign.END:
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        """End the generator."""
+        self._items.close()
+
+
 def is_stream(result: object) -> bool:
     """Whether ``result`` is sent item by item: an iterator of either kind, but no file."""
     return isinstance(result, (Iterator, AsyncIterable)) and not hasattr(result, "read")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import copy_context
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from pyjob.wire.response import JSON_HEADER, Response, bytes_response
+from pyjob.method.returns import OPAQUE, is_body, is_file, is_media_type, is_picture
+from pyjob.wire.compression import SMALLEST, compressed
+from pyjob.wire.downloads.download import Answer, Downloads, Encode
+from pyjob.wire.downloads.response import Response as JobResponse
+from pyjob.wire.response import JSON_HEADER, Response
 from pyjob.wire.stream import StreamedResponse
 
 if TYPE_CHECKING:
@@ -16,28 +20,51 @@ if TYPE_CHECKING:
 
 PLAIN_TYPES = frozenset({dict, list, str, int, float, bool, type(None)})
 
-# A value as JSON in UTF-8. Raises `ResultError`.
-Encode = Callable[[object], bytes]
-
 
 class Results:
-    """Makes answers of what one endpoint returns; ``encode`` writes its JSON."""
+    """Makes answers of what one endpoint returns; ``encode`` writes its JSON.
 
-    def __init__(self, encode: Encode) -> None:
+    ``folder`` is that of the job; ``media_type``, if any, what the endpoint says of results that are no JSON.
+    """
+
+    def __init__(self, encode: Encode, folder: Path, media_type: str | None = None) -> None:
         self.encode = encode
+        self._downloads = Downloads(encode, folder)
+        self.media_type = media_type
+        self._json_types = PLAIN_TYPES if media_type is None else PLAIN_TYPES - {str}
 
-    def answer(self, result: object, environ: WSGIEnvironment) -> Response | StreamedResponse:
-        """The 200 answer with ``result``: JSON, or bytes as they are; a response of its own as it is.
+    def answer(self, result: object, environ: WSGIEnvironment) -> Answer:
+        """The 200 answer with ``result``: JSON, or what is sent as it is; a response of its own as it is.
 
-        Raises `ResultError` for what cannot be encoded.
+        Raises `ResultError` for what cannot be sent.
         """
-        if type(result) not in PLAIN_TYPES:
-            if isinstance(result, (bytes, bytearray, memoryview)):
-                return bytes_response(200, "application/octet-stream", bytes(result))
+        if type(result) not in self._json_types:
             if isinstance(result, WerkzeugResponse):
                 return own_response(result, environ)
+            response = self._response_of(result)
+            if response is not None:
+                return self._downloads.answer(response, environ)
         body = self.encode(result)
-        return Response("200 OK", [JSON_HEADER, ("Content-Length", str(len(body)))], body)
+        answer = Response("200 OK", [JSON_HEADER, ("Content-Length", str(len(body)))], body)
+        return answer if len(body) <= SMALLEST else compressed(answer, environ)
+
+    def _response_of(self, result: object) -> JobResponse | None:
+        """``result`` as what the job might have written out; None where it is sent as JSON."""
+        if isinstance(result, JobResponse):
+            return result
+        if type(result) is tuple:
+            return JobResponse(result[0], result[1]) if _is_pair(result) else None
+        if self.media_type is not None and is_body(result):
+            return JobResponse(result, self.media_type)
+        is_own = isinstance(result, OPAQUE) or is_picture(result) or is_file(result)
+        return JobResponse(result) if is_own else None
+
+
+def _is_pair(result: tuple[object, ...]) -> bool:
+    """Whether it is a body and its media type."""
+    if len(result) != 2 or type(result[1]) is not str:
+        return False
+    return is_media_type(result[1]) and is_body(result[0])
 
 
 def own_response(response: WerkzeugResponse, environ: WSGIEnvironment) -> Response | StreamedResponse:

@@ -17,6 +17,7 @@ from pyjob.check.code.reading.project import MISSING
 from pyjob.check.finding import Finding
 from pyjob.errors import message_of
 from pyjob.job.samples import LONGEST_SAMPLE
+from pyjob.method.binary import check_base64
 from pyjob.method.signature import Parameter, Signature
 
 ONE, MANY = "docs_input_example", "docs_input_examples"
@@ -149,6 +150,7 @@ class _Judge:
             yield self._note(node, message, "give a smaller one")
         elif (signature := self._signature(route, items, unknown)) is not None:
             try:
+                check_base64(signature.parameters, payload)
                 signature.check(payload)
             except Exception as error:  # noqa: BLE001  as the start does: whatever is in it
                 yield self._note(node, f"{name}: the sample does not work: {message_of(error)}")

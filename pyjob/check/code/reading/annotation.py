@@ -1,4 +1,4 @@
-"""Annotations as types, as far as they are on the list of SPEC 4.3; `Any` for everything else."""
+"""Annotations as types, as far as they are on the lists of SPEC 4.3 and 4.8; `Any` for everything else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import typing
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+
+from werkzeug.datastructures import FileStorage
 
 from pyjob.check.code.reading.blueprint import ENUMS, Blueprint, Unseen
 from pyjob.check.code.reading.literal import NotLiteral, literal
@@ -22,11 +24,14 @@ PLAIN: Mapping[str, Any] = MappingProxyType(
         "builtins.float": float,
         "builtins.bool": bool,
         "builtins.str": str,
+        "builtins.bytes": bytes,
         "builtins.None": None,
         "builtins.list": list,
         "builtins.dict": dict,
         "typing.List": list,
         "typing.Dict": dict,
+        "typing.BinaryIO": typing.BinaryIO,
+        "werkzeug.datastructures.FileStorage": FileStorage,
     }
 )
 VALUES_OF_AN_ENUM = (str, int, float, bool)
