@@ -84,6 +84,10 @@ class Server:
                 found.append(str(descriptor.readlink()))
         return [path for path in found if path.startswith(str(folder))]
 
+    def wait_until_open_in(self, folder: Path) -> None:
+        """Wait until it has a file of ``folder`` open."""
+        self._repeat(lambda: bool(self.files_open_in(folder)), True, str(folder))
+
     def assert_leaves_nothing_in(self, folder: Path) -> None:
         """Wait until no file of ``folder`` is open: a server closes its own once the answer is out."""
         self._repeat(lambda: self.files_open_in(folder), [], str(folder))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
+import inspect
 import json
 import os
 import random
+import signal
 import threading
-from collections.abc import AsyncIterator
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -15,9 +22,11 @@ from typing import Any
 import pytest
 
 import pyjob
-from tests.callers import Caller, call, calling, numbers, until
+from pyjob.job.event_loop import LOOK_SECONDS, EventLoop, LoopTask
+from pyjob.wire.results.items import LoopItems, Sign
+from tests.callers import Caller, call, calling, connect, numbers, request, until
 from tests.conftest import ClientOf, MakeJob
-from tests.servers import PATIENCE, Server, pyjob_run, started
+from tests.servers import PATIENCE, Server, ask, pyjob_run, started
 
 TOGETHER = 500
 
@@ -68,13 +77,17 @@ JOB = f"""
             finally:
                 self.ended += 1
 
+        async def callers(self):
+            await asyncio.sleep(0)
+            return (self.request_context.get().headers.get("x-n") for _ in range(2))
+
         async def release(self):
             self.go_on = self.go_on or asyncio.Event()
             self.go_on.set()
             self.go_on = None
 
         def auxiliary_endpoints(self):
-            return {{"/stream": self.stream, "/release": self.release}}
+            return {{"/stream": self.stream, "/release": self.release, "/callers": self.callers}}
 
         def metrics(self):
             return [{{"name": name, "value": getattr(self, name)}} for name in ("cancelled", "ended", "entered")]
@@ -138,6 +151,20 @@ def test_an_asynchronous_stream_is_ended_at_once(make_job: MakeJob) -> None:
         await until(server.port, lambda found: found["pyjob_calls_running"] == 0)
 
     server = run(make_job(JOB, extra={"max_concurrency": 1}), scenario)
+    assert "Traceback" not in server.output
+
+
+def test_a_caller_with_more_to_ask_who_leaves_a_stream_is_told_of(make_job: MakeJob) -> None:
+    async def scenario(server: Server) -> None:
+        caller = await connect(server.port)
+        caller.send(request("/stream") + request("/perform", how="0"))
+        await caller.until(b"1")
+        caller.hang_up()
+        found = await until(server.port, lambda found: found["requests_done_total"] == 1)
+        assert found["pyjob_calls_abandoned_total"] == 1
+
+    server = run(make_job(JOB), scenario)
+    assert "the caller left before the answer" in server.output
     assert "Traceback" not in server.output
 
 
@@ -224,6 +251,9 @@ def test_each_coroutine_has_the_context_of_its_own_request(make_job: MakeJob) ->
                 assert (answer.json["n"], answer.json["caller"]) == (n, f"caller {n}")
 
         await asyncio.gather(*(one(n) for n in range(100)))
+        # So has what it returns, though that is made after it has ended.
+        told = await asyncio.to_thread(ask, server, "POST", "/callers", b"{}", X_N="the last")
+        assert told[2] == ["the last", "the last"]
 
     run(make_job(JOB), scenario)
 
@@ -365,6 +395,415 @@ def test_what_a_stream_opens_and_closes_belongs_to_one_task(client_of: ClientOf)
                 assert me is asyncio.current_task()
 
     assert client_of(Job).perform().json == [True, True]
+
+
+@pytest.mark.parametrize("is_caught", [False, True])
+def test_a_time_out_inside_a_generator_strikes_while_nobody_reads(
+    client_of: ClientOf, *, is_caught: bool
+) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.struck = threading.Event()
+
+        async def perform(self) -> AsyncIterator[int]:
+            try:
+                async with asyncio.timeout(None) as limit:
+                    asyncio.get_running_loop().call_later(0.01, self.strike, limit)
+                    yield 1
+                    yield 2
+            except TimeoutError:
+                if not is_caught:
+                    raise
+                yield 3
+                yield 4
+
+        def strike(self, limit: asyncio.Timeout) -> None:
+            limit.reschedule(0)
+            asyncio.get_running_loop().call_later(0.01, self.struck.set)
+
+    job = Job()
+    client = client_of(job)
+    answer = client.post("/perform", streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"[1"
+    assert job.struck.wait(PATIENCE)
+    rest = b"".join(chunks)
+    answer.close()
+    assert rest == (b",3,4]" if is_caught else b',{"error": "TimeoutError", "type": "TimeoutError"}]')
+
+
+def test_an_iterator_that_is_cancelled_between_its_items_says_so(client_of: ClientOf) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.cancelled = threading.Event()
+
+        def perform(self) -> Any:
+            return self
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> int:
+            task, loop = asyncio.current_task(), asyncio.get_running_loop()
+            assert task is not None
+            loop.call_later(0.01, lambda: task.cancel() and loop.call_soon(self.cancelled.set))
+            return 1
+
+    job = Job()
+    client = client_of(job)
+    answer = client.post("/perform", streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"[1"
+    assert job.cancelled.wait(PATIENCE)
+    rest = b"".join(chunks)
+    answer.close()
+    assert rest == b',{"error": "CancelledError", "type": "CancelledError"}]'
+
+
+def test_a_stream_that_is_cancelled_before_its_first_item_is_told_of() -> None:
+    event_loop = EventLoop()
+
+    async def make() -> AsyncIterator[int]:
+        yield 1
+
+    def start(awaitable: Awaitable[Any]) -> LoopTask:
+        task, over = event_loop.start(awaitable, lambda: True), threading.Event()
+        task.when_done(over.set)
+        assert over.wait(PATIENCE)
+        return task
+
+    items = LoopItems(make(), start)
+    with pytest.raises(pyjob.JobError, match="the caller has left"):
+        items.take()
+    assert items.take() is Sign.END
+    items.close()
+
+
+def test_calls_are_looked_at_in_turns_however_many_there_are() -> None:
+    event_loop, looks = EventLoop(), threading.Semaphore(0)
+
+    def is_gone() -> bool:
+        looks.release()
+        return False
+
+    began = time.monotonic()
+    tasks = [event_loop.start(asyncio.sleep(10 * PATIENCE), is_gone) for _ in range(20)]
+    for _ in range(5 * len(tasks)):
+        assert looks.acquire(timeout=PATIENCE)
+    assert time.monotonic() - began > 4 * LOOK_SECONDS
+    assert event_loop.cancel_all("it is over")
+    for task in tasks:
+        with pytest.raises(pyjob.JobError, match="it is over"):
+            task.result()
+    assert not event_loop.cancel_all("it is over")
+
+
+def test_a_call_that_is_over_leaves_nothing_of_its_request(client_of: ClientOf) -> None:
+    class Thing:
+        """May be referred to weakly."""
+
+    class Job:
+        request_extra: Any
+
+        def __init__(self) -> None:
+            self.entered = threading.Event()
+            self.go_on = False
+            self.thing: weakref.ref[Thing] | None = None
+
+        async def perform(self) -> None:
+            thing = self.request_extra.get()["thing"] = Thing()
+            self.thing = weakref.ref(thing)
+
+        async def stay(self) -> None:
+            self.entered.set()
+            while not self.go_on:
+                await asyncio.sleep(0.01)
+
+        async def first(self) -> None:
+            await self.perform()
+            while not self.entered.is_set():
+                await asyncio.sleep(0.01)
+
+        def auxiliary_endpoints(self) -> dict[str, Any]:
+            return {"/stay": self.stay, "/first": self.first}
+
+    job = Job()
+    client = client_of(job)
+    first = threading.Thread(target=client.post, args=("/first",))
+    first.start()
+    while job.thing is None:
+        time.sleep(0.01)
+    # From now on there is always one that is looked at.
+    staying = threading.Thread(target=client.post, args=("/stay",))
+    staying.start()
+    first.join(PATIENCE)
+    gc.collect()
+    assert job.thing() is None
+    job.go_on = True
+    staying.join(PATIENCE)
+    assert not client.application.send_away()
+
+
+def test_a_task_of_a_group_that_fails_while_nobody_reads_ends_the_stream(client_of: ClientOf) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.failed = threading.Event()
+
+        async def perform(self) -> AsyncIterator[int]:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.fail())
+                yield 1
+                yield 2
+
+        async def fail(self) -> None:
+            asyncio.get_running_loop().call_later(0.01, self.failed.set)
+            raise OSError("one of us")
+
+    job = Job()
+    client = client_of(job)
+    answer = client.post("/perform", streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"[1"
+    assert job.failed.wait(PATIENCE)
+    rest = b"".join(chunks)
+    answer.close()
+    # With no GeneratorExit among its errors.
+    assert b'"unhandled errors in a TaskGroup (1 sub-exception)", "type": "ExceptionGroup"' in rest
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_what_is_cancelled_is_no_error_of_the_job(client_of: ClientOf, *, is_stream: bool) -> None:
+    class Job:
+        async def perform(self) -> AsyncIterator[str]:
+            yield "a"
+            client.application.send_away()
+            await asyncio.Event().wait()
+
+        async def pieces(self) -> pyjob.Response:
+            return pyjob.Response(self.perform(), "text/plain")
+
+        def auxiliary_endpoints(self) -> dict[str, Any]:
+            return {"/pieces": self.pieces}
+
+    client: Any = client_of(Job)
+    path = "/perform" if is_stream else "/pieces"
+    answer = client.post(path, streamed=True)
+    chunks = answer.iter_encoded()
+    assert b"a" in next(chunks)
+    if is_stream:
+        assert b"the service is going down" in b"".join(chunks)
+    else:
+        with pytest.raises(pyjob.JobError, match="the service is going down"):
+            next(chunks)
+    answer.close()
+    assert f'request_internal_errors_total{{endpoint="{path}"}} 0.0' in client.get("/metrics").text
+
+
+def test_in_process_what_is_cancelled_is_no_error_of_the_job(client_of: ClientOf) -> None:
+    class Job:
+        async def perform(self) -> None:
+            client.application.send_away()
+            await asyncio.Event().wait()
+
+    client: Any = client_of(Job)
+    with pytest.raises(pyjob.JobError, match="the service is going down"):
+        client.application.call("/perform")
+    assert 'request_internal_errors_total{endpoint="/perform"} 0.0' in client.get("/metrics").text
+
+
+def test_what_begins_to_await_after_the_grace_is_cancelled_too(client_of: ClientOf) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.entered = threading.Event()
+            self.go_on = threading.Event()
+
+        def perform(self) -> Any:
+            self.entered.set()
+            self.go_on.wait(PATIENCE)
+            return asyncio.sleep(10 * PATIENCE)
+
+    job = Job()
+    client = client_of(job)
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append(client.perform()))
+    asking.start()
+    assert job.entered.wait(PATIENCE)
+    assert not client.application.close(0.01)
+    job.go_on.set()
+    asking.join(PATIENCE)
+    assert (answers[0].status_code, answers[0].json["error"]) == (503, "the service is going down")
+
+
+@pytest.mark.parametrize("ending", ["next", "close", "forget"])
+def test_a_stream_of_the_loop_that_is_ended_on_the_loop_does_not_hold_it_up(
+    client_of: ClientOf, ending: str
+) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.closed = threading.Event()
+
+        async def perform(self) -> str:
+            items = [await asyncio.to_thread(client.application.call, "/items")]
+            await asyncio.to_thread(next, items[0])
+            if ending == "forget":
+                items.clear()
+                return "forgotten"
+            try:
+                next(items[0]) if ending == "next" else items[0].close()
+            except RuntimeError as error:
+                return str(error)
+            return ""
+
+        async def items(self) -> AsyncIterator[int]:
+            try:
+                yield 1
+                await asyncio.sleep(10 * PATIENCE)
+            finally:
+                self.closed.set()
+
+        def auxiliary_endpoints(self) -> dict[str, Any]:
+            return {"/items": self.items}
+
+    job = Job()
+    client = client_of(job)
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append(client.perform()), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    assert answers, "the loop is held up"
+    assert ("wait for itself" in answers[0].json) is (ending != "forget")
+    assert job.closed.wait(PATIENCE)
+
+
+def test_a_child_looks_for_callers_who_left_though_its_parent_did(client_of: ClientOf) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.entered = threading.Event()
+            self.go_on = False
+
+        async def perform(self) -> None:
+            self.entered.set()
+            while not self.go_on:
+                await asyncio.sleep(0.01)
+
+    job = Job()
+    client = client_of(job)
+    options: Any = {"environ_overrides": {"waitress.client_disconnected": lambda: True}}
+    stays: Any = {"environ_overrides": {"waitress.client_disconnected": lambda: False}}
+    asking = threading.Thread(target=client.post, args=("/perform",), kwargs=stays)
+    asking.start()
+    assert job.entered.wait(PATIENCE)
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(int(PATIENCE))
+            os._exit(0 if client.post("/perform", **options).status_code == 503 else 1)
+        finally:
+            os._exit(2)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    job.go_on = True
+    asking.join(PATIENCE)
+    assert ended == 0
+
+
+def test_a_task_factory_that_fails_is_an_error_and_no_hang(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Job:
+        async def perform(self) -> None:
+            # As they were written before Python 3.11.
+            asyncio.get_running_loop().set_task_factory(lambda loop, coro: asyncio.Task(coro, loop=loop))
+
+        async def items(self) -> AsyncIterator[int]:
+            yield 1
+
+        def auxiliary_endpoints(self) -> dict[str, Any]:
+            return {"/items": self.items}
+
+    client = client_of(Job)
+    assert client.perform().status_code == 200
+    items = client.application.call("/items")
+    with pytest.raises(TypeError, match="context"):
+        items.close()
+    answer = client.perform()
+    assert (answer.status_code, answer.json["type"]) == (500, "TypeError")
+    assert client.application.close(0)
+    assert "Exception in callback" not in caplog.text
+
+
+def test_a_coroutine_that_is_cancelled_before_it_begins_never_does() -> None:
+    async def never() -> None:
+        raise AssertionError("it has begun")
+
+    event_loop, go_on = EventLoop(), threading.Event()
+    event_loop.running().call_soon_threadsafe(go_on.wait, PATIENCE)
+    coroutine = never()
+    task = event_loop.start(coroutine, None)
+    task.cancel("nobody wants it")
+    go_on.set()
+    with pytest.raises(pyjob.JobError, match="nobody wants it"):
+        task.result()
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
+def test_a_server_that_gives_up_on_a_thread_cancels_what_it_waits_for(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.entered = threading.Event()
+            self.cancelled = threading.Event()
+
+        async def perform(self) -> None:
+            self.entered.set()
+            try:
+                await asyncio.sleep(10 * PATIENCE)
+            finally:
+                self.cancelled.set()
+
+    def give_up(_: object) -> None:
+        assert job.entered.wait(PATIENCE)
+        raise SystemExit("the time of this worker is over")
+
+    job = Job()
+    client = client_of(job)
+    with monkeypatch.context() as patch:
+        patch.setattr(Future, "result", give_up)  # what a signal does to the thread that waits there
+        assert client.perform().status_code == 500
+    assert job.cancelled.wait(PATIENCE)
+
+
+def test_a_task_beside_the_calls_cannot_hold_up_the_loop(client_of: ClientOf) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.told: asyncio.Future[BaseException | None] | None = None
+
+        async def perform(self) -> None:
+            self.told = asyncio.get_running_loop().create_future()
+            contextvars.Context().run(asyncio.get_running_loop().call_later, 0.01, self.beside)
+
+        def beside(self) -> None:
+            assert self.told is not None
+            try:
+                client.application.call("/sync")
+            except RuntimeError as error:
+                self.told.set_result(error)
+            else:
+                self.told.set_result(None)
+
+        async def ask(self) -> str:
+            assert self.told is not None
+            return str(await self.told)
+
+        def sync(self) -> None:
+            """Would have to wait for a slot that a coroutine may hold."""
+
+        def auxiliary_endpoints(self) -> dict[str, Any]:
+            return {"/ask": self.ask, "/sync": self.sync}
+
+    client = client_of(Job())
+    client.perform()
+    assert "this would wait for itself" in client.post("/ask").json
 
 
 def test_a_job_in_another_thread_can_be_called_while_a_coroutine_waits(client_of: ClientOf) -> None:

@@ -123,6 +123,7 @@ pytestmark = pytest.mark.usefixtures("no_file_left_open")
             "text is sent in UTF-8, not in latin-1",
         ),
         (lambda: pyjob.Response({"a": object()}), "result.a: object of type object cannot be sent as JSON"),
+        (lambda: io.BytesIO, "result: object of type type cannot be sent as JSON"),
         (lambda: [pyjob.Response("x")], "result[0]: object of type Response cannot be sent as JSON"),
     ],
 )
@@ -259,6 +260,7 @@ def test_sniffing_is_forbidden_once_whatever_the_job_says(result_of: ResultOf) -
         ("/", 'attachment; filename="download"'),
         ("...", 'attachment; filename="download"'),
         ("x" * 5000 + ".csv", f'attachment; filename="{"x" * 150}.csv"'),
+        ("x." + "y" * 5000, f'attachment; filename="x.{"y" * 19}"'),
     ],
 )
 def test_a_file_name_is_a_name_and_nothing_else(result_of: ResultOf, name: str, told: str) -> None:
@@ -340,7 +342,7 @@ def test_a_named_tuple_is_json(result_of: ResultOf) -> None:
 
 DECLARED = """
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NewType, Optional
+from typing import Annotated, Any, BinaryIO, NewType, Optional, Union
 import io
 
 from pyjob import EndpointConfig
@@ -368,6 +370,12 @@ class Job:
     def new_type(self) -> Png:
         return b"a"
 
+    def described(self) -> Annotated[Png, "as it is drawn"]:
+        return b"a"
+
+    def two(self) -> Union[Annotated[bytes, "image/png"], Annotated[bytes, "image/gif"]]:
+        return b"a"
+
     def unit(self) -> Annotated[str, "km/h"]:
         return "5"
 
@@ -375,7 +383,7 @@ class Job:
         return Path("data/a.txt")
 
     def auxiliary_endpoints(self):
-        names = ("awaited", "optional", "union", "new_type", "unit", "path")
+        names = ("awaited", "optional", "union", "new_type", "described", "two", "unit", "path")
         return {f"/{name}": getattr(self, name) for name in names}
 
     def auxiliary_endpoints_v2(self):
@@ -410,13 +418,15 @@ def test_a_declared_kind_is_that_of_what_is_no_json(
 def test_a_declared_kind_counts_for_endpoints_of_every_kind(declared: JobClient) -> None:
     assert declared.get("/get/text").mimetype == "text/csv"
     assert declared.post("/awaited").mimetype == "text/csv"
-    for name in ("optional", "union", "new_type"):
+    for name in ("optional", "union", "new_type", "described"):
         assert (declared.post(f"/{name}").mimetype, declared.post(f"/{name}").data) == ("image/png", b"a")
 
 
 def test_without_a_declared_kind_text_and_paths_are_json(declared: JobClient) -> None:
     assert declared.post("/unit").json == "5"
     assert declared.post("/path").json == "data/a.txt"
+    # Of two, nobody says which it is.
+    assert declared.post("/two").mimetype == "application/octet-stream"
 
 
 # Files by their path
@@ -936,6 +946,17 @@ def test_pieces_that_are_neither_text_nor_bytes_are_a_500(result_of: ResultOf) -
     assert "found dict" in answer.json["error"]
 
 
+def test_an_empty_piece_is_not_sent(client_of: ClientOf) -> None:
+    class Job:
+        def perform(self) -> Any:
+            return pyjob.Response(iter([b"", b"a", "", b"b", b""]))
+
+    answer = client_of(Job).open("/perform", method="POST", streamed=True)
+    # To some servers it is the end.
+    assert list(answer.iter_encoded()) == [b"a", b"b"]
+    answer.close()
+
+
 def test_head_gets_no_piece_and_leaves_none_open(client_of: ClientOf) -> None:
     file = Watched(b"one", b"two")
 
@@ -984,6 +1005,11 @@ def test_a_picture_that_raises_while_it_is_drawn_is_a_500(result_of: ResultOf) -
     assert (answer.status_code, answer.json["type"]) == (500, "ResultError")
     assert answer.json["error"] == "result: Child cannot be drawn as image/png: no such font"
 
+    def refuse(self: Any, file: IO[bytes], format: str) -> None:  # noqa: A002
+        raise pyjob.JobError(409, "not now")
+
+    assert result_of(lambda: look_alike("matplotlib.figure", "Figure", savefig=refuse)).status_code == 409
+
 
 def test_a_picture_is_drawn_in_no_format_that_is_none(result_of: ResultOf) -> None:
     answer = result_of(lambda: (look_alike("PIL.Image", "Image"), "text/csv"))
@@ -1020,9 +1046,21 @@ def test_a_picture_is_png_with_its_colours_and_its_transparency(result_of: Resul
     assert image.open(io.BytesIO(result_of(lambda: depth).data)).getpixel((0, 0)) == 40_000
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_sixteen_bits_a_pixel_keep_their_brightness_in_eight(result_of: ResultOf, mode: str) -> None:
+    image = pytest.importorskip("PIL.Image")
+    grey = image.new(mode, (8, 8), 40_000)
+    sent = image.open(io.BytesIO(result_of(lambda: (grey, "image/jpeg")).data))
+    assert abs(sent.getpixel((4, 4)) - 40_000 // 256) < 3
+
+
 def test_what_is_transparent_is_white_where_there_is_no_transparency(result_of: ResultOf) -> None:
     image = pytest.importorskip("PIL.Image")
     sent = image.open(io.BytesIO(result_of(lambda: (image.new("RGBA", (8, 8)), "image/jpeg")).data))
+    assert min(sent.getpixel((4, 4))) > 250
+    palette = image.new("P", (8, 8))
+    palette.info["transparency"] = 0
+    sent = image.open(io.BytesIO(result_of(lambda: (palette, "image/jpeg")).data))
     assert min(sent.getpixel((4, 4))) > 250
     half = image.new("LA", (8, 8), (0, 128))
     sent = image.open(io.BytesIO(result_of(lambda: (half, "image/jpeg")).data))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,10 @@ def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
+def told_by(answer: bytes) -> Any:
+    return json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
 def test_a_chunked_body_is_read(echo: Server) -> None:
     body = b'5\r\n{"tex\r\n9\r\nt": "abc"\r\n1\r\n}\r\n0\r\n\r\n'
     answer = answers(echo, post("Transfer-Encoding: chunked\r\n", body))
@@ -91,6 +97,11 @@ def test_the_limit_of_a_body_is_exact(echo: Server, size: int) -> None:
     body = b'{"text": "' + b"x" * (size - 12) + b'"}'
     answer = answers(echo, post(f"Content-Length: {size}\r\n", body))
     assert status_of(answer) == (200 if size == MEGABYTE else 413)
+    if size > MEGABYTE:
+        assert told_by(answer) == {
+            "error": "the body is longer than 1048576 bytes, the max_body_size of this job",
+            "type": "Request Entity Too Large",
+        }
 
 
 def test_a_body_of_50_mb_is_refused_and_the_server_lives(echo: Server) -> None:
@@ -108,7 +119,9 @@ def test_endless_chunks_are_refused(echo: Server) -> None:
 
 
 def test_a_huge_head_is_refused(echo: Server) -> None:
-    assert status_of(answers(echo, post("X-Long: " + "x" * 100_000 + "\r\n", b""))) == 431
+    answer = answers(echo, post("X-Long: " + "x" * 100_000 + "\r\n", b""))
+    assert status_of(answer) == 431
+    assert told_by(answer)["type"] == "Request Header Fields Too Large"
     assert is_alive(echo)
 
 

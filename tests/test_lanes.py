@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,11 +113,16 @@ def test_where_requests_should_hold_no_thread_only_held_ones_are_replaced(held: 
         def stir(self) -> None:
             """The test looks by itself."""
 
+    def work(begun: threading.Event) -> None:
+        begun.set()
+        held.wait()
+
     sizes = {}
     for is_eager in (True, False):
-        pool = Pool(1, 10, Asleep(), is_eager=is_eager)
+        pool, begun = Pool(1, 10, Asleep(), is_eager=is_eager), threading.Event()
         for _ in range(9):
-            pool.add_task(Request(work=held.wait))
+            pool.add_task(Request(work=partial(work, begun)))
+        assert begun.wait(60)
         pool.adapt()
         pool.adapt()
         sizes[is_eager] = pool.size

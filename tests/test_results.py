@@ -204,6 +204,17 @@ def test_a_wsgi_response_passes_through(result_of: Callable[[Any], Any]) -> None
     assert (answer.status_code, answer.text, answer.headers["X-Tea"]) == (418, "teapot", "green")
 
 
+@pytest.mark.parametrize("body_of", [str, iter])
+def test_a_wsgi_response_is_closed_when_it_has_been_sent(
+    result_of: Callable[[Any], Any], body_of: Callable[[str], Any]
+) -> None:
+    closed = []
+    response = Response(body_of("text"))
+    response.call_on_close(lambda: closed.append(True))
+    assert result_of(response).text == "text"
+    assert closed == [True]
+
+
 STREAMING = """
 from werkzeug.wrappers import Response
 produced = []

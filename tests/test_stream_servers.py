@@ -239,3 +239,78 @@ def test_one_connection_carries_streams_and_calls_one_after_the_other(make_job: 
     with started(pyjob_run(make_job(code))) as server:
         server.wait_until("/ready", 200)
         asyncio.run(scenario(server))
+
+
+def test_head_of_a_stream_is_a_head_and_no_more(make_job: MakeJob) -> None:
+    code = """
+        from pyjob import EndpointConfig
+
+        class Job:
+            def items(self):
+                yield 1
+                yield 2
+
+            def auxiliary_endpoints_v2(self):
+                return [EndpointConfig("/items", "GET", self.items)]
+        """
+
+    async def scenario(server: Server) -> None:
+        async with await Caller.to(server.port) as caller:
+            caller.send(b"HEAD /items HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            head, _, body = (await caller.rest()).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert body == b""
+
+    with started(pyjob_run(make_job(code))) as server:
+        server.wait_until("/ready", 200)
+        asyncio.run(scenario(server))
+
+
+@pytest.mark.parametrize("is_async", ["false", "true"])
+def test_a_caller_who_leaves_ends_a_generator_of_empty_pieces(make_job: MakeJob, is_async: str) -> None:
+    code = """
+        import asyncio
+        import time
+        import pyjob
+
+        class Job:
+            ended = 0
+
+            def perform(self, is_async: bool):
+                return pyjob.Response(self.later() if is_async else self.pieces(), "text/plain")
+
+            def pieces(self):
+                try:
+                    yield b"first"
+                    while True:
+                        time.sleep(0.01)
+                        yield b""
+                finally:
+                    self.ended += 1
+
+            async def later(self):
+                try:
+                    yield b"first"
+                    while True:
+                        await asyncio.sleep(0.01)
+                        yield b""
+                finally:
+                    self.ended += 1
+
+            def metrics(self):
+                return [{"name": "ended", "value": self.ended}]
+        """
+
+    async def scenario(server: Server) -> None:
+        async with await Caller.to(server.port) as caller:
+            caller.send(post("/perform", "", f'{{"is_async": {is_async}}}'.encode()))
+            await caller.until(b"first")
+        await until(server.port, lambda found: found["ended"] == 1 and not found["pyjob_calls_running"])
+        found = await numbers(server.port)
+        assert found["pyjob_calls_abandoned_total"] == 1
+        assert found['request_internal_errors_total{endpoint="/perform"}'] == 0
+
+    with started(pyjob_run(make_job(code))) as server:
+        server.wait_until("/ready", 200)
+        asyncio.run(scenario(server))
+    assert "Traceback" not in server.output

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ import pytest
 
 import pyjob
 from pyjob.calls import stream
+from pyjob.errors import SampleError
 from tests.conftest import ClientOf, JobClient
 
 FORMATS = ["application/json", "text/event-stream", "application/x-ndjson"]
@@ -25,6 +28,7 @@ class Streaming:
     def __init__(self) -> None:
         self.closed = threading.Semaphore(0)
         self.go_on = threading.Event()
+        self.waits = threading.Event()
 
     def perform(self, items: list[Any], kind: str = "generator") -> Any:
         return getattr(self, kind)(items)
@@ -60,6 +64,7 @@ class Streaming:
         if item == "object":
             return {"owner": [object()]}
         if item == "wait":
+            self.waits.set()
             self.go_on.wait(60)
         return item
 
@@ -349,6 +354,7 @@ def test_a_quiet_event_stream_says_that_it_is_there(
     class Quiet:
         def __init__(self) -> None:
             self.go_on = threading.Event()
+            self.ahead = threading.Event()
 
         def perform(self) -> Any:
             return getattr(self, kind)()
@@ -357,6 +363,7 @@ def test_a_quiet_event_stream_says_that_it_is_there(
             yield 1
             self.go_on.wait(60)
             yield 2
+            self.ahead.set()
 
         async def async_generator(self) -> AsyncIterator[int]:
             import asyncio
@@ -365,6 +372,7 @@ def test_a_quiet_event_stream_says_that_it_is_there(
             while not self.go_on.is_set():
                 await asyncio.sleep(0.01)
             yield 2
+            self.ahead.set()
 
     job = Quiet()
     client = client_of(job)
@@ -373,8 +381,12 @@ def test_a_quiet_event_stream_says_that_it_is_there(
     assert next(chunks) == b"id: 1\ndata: 1\n\n"
     assert [next(chunks) for _ in range(3)] == [b":\n\n"] * 3
     job.go_on.set()
-    rest = b"".join(chunks)
-    assert rest.replace(b":\n\n", b"") == b"id: 2\ndata: 2\n\n"
+    while (chunk := next(chunks)) == b":\n\n":
+        """It has not come yet."""
+    assert chunk == b"id: 2\ndata: 2\n\n"
+    # One was asked for, however often it was waited for.
+    assert not job.ahead.wait(0.1)
+    assert list(chunks) == []
     answer.close()
 
 
@@ -394,6 +406,75 @@ def test_a_quiet_event_stream_is_ended_by_its_next_item_or_at_once(
     assert job.closed.acquire(blocking=False)
     assert metric(client, "pyjob_calls_running") == 0
     assert not [thread for thread in threading.enumerate() if thread.name == "pyjob-stream"]
+
+
+def test_a_quiet_event_stream_is_over_when_its_clean_up_is(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
+
+    class Tidy:
+        def __init__(self) -> None:
+            self.go_on, self.tidies, self.is_tidy = (threading.Event() for _ in range(3))
+
+        def perform(self) -> Iterator[int]:
+            try:
+                yield 1
+                self.go_on.wait(60)
+                yield 2
+            finally:
+                self.tidies.set()
+                self.is_tidy.wait(60)
+
+    job = Tidy()
+    client = client_of(job)
+    answer = client.post("/perform", headers={"Accept": "text/event-stream"}, streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"id: 1\ndata: 1\n\n"
+    assert next(chunks) == b":\n\n"
+    closing = threading.Thread(target=answer.close)
+    closing.start()
+    job.go_on.set()
+    assert job.tidies.wait(60)
+    closing.join(0.1)
+    assert closing.is_alive()
+    assert metric(client, "pyjob_calls_running") == 1
+    job.is_tidy.set()
+    closing.join(60)
+    assert metric(client, "pyjob_calls_running") == 0
+
+
+def test_a_generator_that_takes_no_notice_of_its_end_is_ended_at_its_next_item(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
+
+    class Stubborn:
+        def __init__(self) -> None:
+            self.made = 0
+
+        async def perform(self) -> AsyncIterator[int]:
+            import asyncio
+
+            yield 1
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(600)
+            for item in (2, 3):
+                self.made = item
+                yield item
+
+    job = Stubborn()
+    client = client_of(job)
+    answer = client.post("/perform", headers={"Accept": "text/event-stream"}, streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"id: 1\ndata: 1\n\n"
+    assert next(chunks) == b":\n\n"
+    closing = threading.Thread(target=answer.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive()
+    assert job.made == 2
+    assert metric(client, "pyjob_calls_running") == 0
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -505,6 +586,203 @@ def test_in_process_a_stream_that_is_forgotten_gives_its_slot_back(client: JobCl
     next(items)
     del items
     assert job.closed.acquire(timeout=60)
+    for _ in range(6000):  # it ends in another thread
+        if metric(client, "pyjob_calls_running") == 0:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it keeps its slot")
+
+
+def test_a_stream_may_be_forgotten_where_the_gate_is_locked(client: JobClient, job: Streaming) -> None:
+    gate = client.application.gate
+    left = [client.application.call("/perform", {"items": [1, 2]})]
+    next(left[0])
+    gate.queue = 1
+    gate.enter(lambda: None, lambda: bool(left.clear()))  # type: ignore[func-returns-value]
+    # Garbage is collected at any line, this time at one that holds the lock.
+    sweeping = threading.Thread(target=gate.sweep, daemon=True)
+    sweeping.start()
+    sweeping.join(60)
+    assert not sweeping.is_alive()
+    assert job.closed.acquire(timeout=60)
+
+
+def test_in_process_a_stream_is_read_by_one_thread_at_a_time(client: JobClient, job: Streaming) -> None:
+    items = client.application.call("/perform", {"items": [1, "wait", 2]})
+    assert next(items) == 1
+    taken: list[Any] = []
+    reading = threading.Thread(target=lambda: taken.append(next(items)))
+    reading.start()
+    job.waits.wait(60)
+    for act in (lambda: next(items), items.close):
+        with pytest.raises(RuntimeError, match="being taken already"):
+            act()
+    # Nor has that ended it.
+    assert metric(client, "pyjob_calls_running") == 1
+    job.go_on.set()
+    reading.join(60)
+    assert [*taken, *items] == ["wait", 2]
+    assert metric(client, "pyjob_calls_running") == 0
+
+
+@pytest.mark.parametrize("ending", ["exhausted", "failed", "closed"])
+def test_in_process_an_iterator_is_closed_once_as_over_http(client_of: ClientOf, ending: str) -> None:
+    class Counted:
+        def __init__(self) -> None:
+            self.closed = 0
+            self.left = 1
+
+        def perform(self) -> Any:
+            return self
+
+        def __iter__(self) -> Iterator[int]:
+            return self
+
+        def __next__(self) -> int:
+            self.left -= 1
+            if self.left >= 0:
+                return self.left
+            if ending == "failed":
+                raise RuntimeError("no more")
+            raise StopIteration
+
+        def close(self) -> None:
+            self.closed += 1
+
+    job = Counted()
+    client = client_of(job)
+    items = client.application.call("/perform")
+    assert next(items) == 0
+    if ending == "failed":
+        with pytest.raises(RuntimeError, match="no more"):
+            next(items)
+    elif ending == "exhausted":
+        assert next(items, None) is None
+    items.close()
+    assert job.closed == 1
+    job.left = 1
+    answer = client.post("/perform", streamed=True)
+    chunks = answer.iter_encoded()
+    assert next(chunks) == b"[0"
+    if ending != "closed":
+        assert list(chunks)
+    answer.close()
+    assert job.closed == 2
+
+
+@pytest.mark.parametrize("is_pieces", [False, True])
+def test_each_item_is_a_sign_of_life(client_of: ClientOf, *, is_pieces: bool) -> None:
+    class Slow:
+        later = 0.0
+
+        def perform(self) -> Any:
+            return pyjob.Response(self.items()) if is_pieces else self.items()
+
+        def items(self) -> Iterator[str]:
+            for item in "abc":
+                self.later += 50
+                yield item
+
+    job = Slow()
+    client = client_of(job, manifest={"jobtype_extra": {"stuck_after": 60}})
+    client.application.gate.clock = lambda: time.monotonic() + job.later
+    answer = client.post("/perform", streamed=True)
+    chunks = answer.iter_encoded()
+    for item in (b"a", b"b", b"c"):
+        assert item in next(chunks)
+        assert client.get("/live").status_code == 200
+    job.later += 70
+    assert client.get("/live").status_code == 500
+    answer.close()
+
+
+@pytest.mark.parametrize("accept", FORMATS)
+def test_there_is_no_empty_piece_which_could_look_like_the_end(
+    client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
+
+    class Quiet:
+        async def perform(self) -> AsyncIterator[str]:
+            import asyncio
+
+            yield "first"
+            await asyncio.sleep(0.1)
+            yield "second"
+
+    answer = client_of(Quiet).post("/perform", headers={"Accept": accept}, streamed=True)
+    pieces = list(answer.iter_encoded())
+    answer.close()
+    assert all(pieces)
+    assert (b":\n\n" in pieces) is (accept == "text/event-stream")
+
+
+def test_a_sample_whose_stream_has_no_end_is_left_when_the_self_test_is_over() -> None:
+    class Endless:
+        def __init__(self) -> None:
+            self.closed = threading.Event()
+
+        def perform(self, x: int) -> Iterator[int]:
+            try:
+                while True:
+                    yield x
+            finally:
+                self.closed.set()
+
+        def docs_input_example(self) -> dict[str, int]:
+            return {"x": 1}
+
+    job = Endless()
+    with pytest.raises(SampleError, match="no answer within"):
+        pyjob.create(job, load="now", settings=pyjob.Settings(self_test=0.2))
+    assert job.closed.wait(60)
+
+
+@pytest.mark.parametrize("kind", ["generator", "async_generator"])
+@pytest.mark.parametrize("accept", ["text/csv", *FORMATS])
+def test_what_a_generator_sets_in_its_context_it_can_take_back(
+    client_of: ClientOf, kind: str, accept: str
+) -> None:
+    class Careful:
+        def perform(self) -> Any:
+            items = getattr(self, kind)()
+            return pyjob.Response(items, accept) if accept == "text/csv" else items
+
+        def generator(self) -> Iterator[str]:
+            token = SET_INSIDE.set(1)
+            yield "a"
+            yield "b"
+            SET_INSIDE.reset(token)
+
+        async def async_generator(self) -> AsyncIterator[str]:
+            token = SET_INSIDE.set(1)
+            yield "a"
+            yield "b"
+            SET_INSIDE.reset(token)
+
+    client = client_of(Careful)
+    answer = client.post("/perform", headers={"Accept": accept}, streamed=True)
+    # It is that of the stream, and of nobody else whom this thread serves.
+    assert SET_INSIDE.get(None) is None
+    assert "error" not in b"".join(answer.iter_encoded()).decode()
+    answer.close()
+    assert metric(client, 'request_internal_errors_total{endpoint="/perform"}') == 0
+
+
+def test_the_clean_up_behind_the_one_item_of_head_is_told_of(client_of: ClientOf) -> None:
+    class Careless:
+        def items(self) -> Iterator[int]:
+            try:
+                yield 1
+            finally:
+                raise KeyError("lost")
+
+        def auxiliary_endpoints_v2(self) -> list[pyjob.EndpointConfig]:
+            return [pyjob.EndpointConfig("/items", "GET", self.items)]
+
+    client = client_of(Careless)
+    assert client.open("/items", method="HEAD").status_code == 200
+    assert metric(client, 'request_internal_errors_total{endpoint="/items"}') == 1
     assert metric(client, "pyjob_calls_running") == 0
 
 

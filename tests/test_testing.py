@@ -344,6 +344,33 @@ def test_all_samples_that_fail_are_told_of_together(make_job: MakeJob) -> None:
         ]
 
 
+@pytest.mark.parametrize("declared", ["application/json", "text/event-stream", "application/x-ndjson"])
+def test_a_stream_that_breaks_off_fails_and_one_that_tells_of_errors_does_not(
+    make_job: MakeJob, declared: str
+) -> None:
+    code = f"""
+        from typing import Annotated, Any
+
+        class Job:
+            def perform(self, x: int) -> Annotated[Any, "{declared}"]:
+                yield {{"error": 1}}
+                yield [1 // x]
+
+            def listed(self, x: int):
+                return [{{"error": "of mine", "type": "of mine"}}]
+
+            def auxiliary_endpoints(self):
+                return {{"/listed": self.listed}}
+
+            def docs_input_examples(self):
+                return {{"/perform": [{{"x": 0}}, {{"x": 1}}], "/listed": {{"x": 1}}}}
+        """
+    with JobClient(make_job(code)) as job:
+        told = failure_of(job).splitlines()[1:]
+    problem = "integer division or modulo by zero (ZeroDivisionError)"
+    assert told == [f"POST /perform, sample 1: the stream broke off: {problem}"]
+
+
 @pytest.mark.parametrize(
     ("samples", "told"),
     [

@@ -9,16 +9,18 @@ import http.client
 import io
 import json
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlencode
 
 import pytest
+from werkzeug.test import Client
 
 import pyjob
 from pyjob import testing
-from tests.callers import connect, hold, pipe, release, until_waiting
+from tests.callers import connect, hold, pipe, release, until, until_waiting
 from tests.conftest import ClientOf, JobClient, MakeJob
 from tests.servers import PATIENCE, Server, ask, pyjob_run, started
 
@@ -34,6 +36,9 @@ from pyjob import EndpointConfig
 
 class Body:
     pass
+
+
+Namesake = type("FileStorage", (), {})
 
 
 def told(value):
@@ -100,6 +105,24 @@ class Job:
     def open(self, **fields):
         return told(fields)
 
+    def one_and_more(self, one: bytes, more: list[bytes] = []):
+        return told([one, more])
+
+    def back(self, file: IO[bytes]):
+        try:
+            file.seek(-1)
+        except ValueError as error:
+            return str(error)
+
+    def namesake(self, file: Namesake):
+        return told(file)
+
+    def unresolved(self, file: "NoSuchClass"):
+        return told(file)
+
+    def named(self, by_name: dict[str, bytes]):
+        return told(by_name)
+
     def plain(self, n: int = 0, text: str = ""):
         return n, text
 
@@ -127,7 +150,7 @@ class Job:
 
     def auxiliary_endpoints(self):
         names = ["file", "big", "storage", "base", "memory", "many", "all_bytes", "mixed", "two", "open"]
-        names += ["echo", "echo_storage"]
+        names += ["echo", "echo_storage", "named", "one_and_more", "back", "unresolved", "namesake"]
         return {f"/{name}": getattr(self, name) for name in [*names, "plain", "text_or_bytes", "closed"]}
 
     def auxiliary_endpoints_v2(self):
@@ -281,7 +304,13 @@ def test_large_files_are_read_beside_one_another_and_closed_at_the_end(send: Sen
     assert send("/closed", b"{}", None) == (200, [True])
 
 
+def test_a_file_has_no_place_before_its_beginning(send: Send) -> None:
+    assert send("/back", multipart(file("file", bytes(BIG)))) == (200, "negative seek position -1")
+
+
 def test_a_file_for_a_parameter_that_says_nothing_is_a_file_storage(send: Send) -> None:
+    status, told = send("/unresolved", multipart(file("file", b"x")))
+    assert (status, told[:2]) == (200, ["storage", "x"])
     body = multipart(file("file", b""), text("n", "1"), file("anything", b"a"), file("whatever", b"b"))
     status, told = send("/mixed", body)
     assert (status, told[5][:2], told[6][:2]) == (200, ["storage", "a"], ["storage", "b"])
@@ -301,6 +330,7 @@ def test_json_that_a_browser_sends_as_a_file_is_json(send: Send) -> None:
 
 def test_a_file_input_in_which_nothing_was_chosen_is_no_argument(send: Send) -> None:
     assert send("/storage", multipart(file("file", b"", ""))) == (200, None)
+    assert send("/perform", multipart(file("data", b"x", ""))) == (200, [["bytes", "x"], 1])
     status, told = send("/perform", multipart(file("data", b"", "")))
     assert (status, told["error"].partition(";")[0]) == (400, "missing argument: data")
 
@@ -381,6 +411,8 @@ NAME = b'Content-Disposition: form-data; name="n"\r\n'
         ("/plain", b"--XyZmore\r\n" + NAME, 400, "the first boundary does not end its line"),
         ("/plain", b"--XyZ" + b" " * 2000 + b"\r\n", 400, "the first boundary does not end its line"),
         ("/plain", b"--XyZ\r\n" + NAME, 400, "the body ends inside the head of part 1"),
+        ("/plain", b"--XyZ\r\n" + multipart(text("n", "1")), 400, "a boundary stands inside the head of"),
+        ("/plain", b"--XyZ\r\n" + NAME + multipart(b"\r\n1"), 400, "a boundary stands inside the head of"),
         ("/plain", b"--XyZ\r\n" + NAME + b"\r\n1", 400, 'the body ends inside part "n"'),
         ("/plain", b"--XyZ\r\n" + NAME + b"\r\n1\r\n--Xy", 400, 'the body ends inside part "n"'),
         ("/plain", b"--XyZ\r\n" + NAME + b"\r\n1\r\n--XyZ", 400, 'the boundary after part "n"'),
@@ -415,12 +447,9 @@ def test_a_broken_form_is_refused_and_the_part_named(
     assert len(answer["error"]) < 300
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "x" * 201],
-)
-def test_a_missing_boundary_is_400(send: Send, content_type: str) -> None:
-    status, answer = send("/plain", multipart(text("n", "1")), content_type)
+@pytest.mark.parametrize("option", ["", "; boundary=", "; boundary=" + "x" * 201, '; boundary="\xe9"'])
+def test_a_missing_boundary_is_400(send: Send, option: str) -> None:
+    status, answer = send("/plain", multipart(text("n", "1")), f"multipart/form-data{option}")
     assert (status, "needs a boundary in the header Content-Type" in answer["error"]) == (400, True)
 
 
@@ -442,6 +471,14 @@ def test_a_thousand_large_parts_take_one_file_of_the_system(
     server.assert_leaves_nothing_in(temporary)
 
 
+def test_base64_inside_the_json_of_a_field_becomes_bytes(send: Send) -> None:
+    by_name = text("by_name", '{"a": "YWJj", "b": null}', "Content-Type: application/json")
+    told = [[["bytes", "x"]], {"a": ["bytes", "abc"], "b": None}]
+    assert send("/all_bytes", multipart(file("files", b"x"), by_name)) == (200, told)
+    status, answer = send("/all_bytes", multipart(file("files", b"x"), text("by_name", '{"a": "?"}')))
+    assert (status, answer["error"]) == (400, 'by_name.a: not base64: character 1 is "?"')
+
+
 # Forms of text
 
 
@@ -451,12 +488,32 @@ def test_a_thousand_large_parts_take_one_file_of_the_system(
         ("/plain", {"n": "3", "text": "a&b=ä ü+"}, [3, "a&b=ä ü+"]),
         ("/plain", {"text": ""}, [0, ""]),
         ("/open", {"a": "1", "b": "x"}, {"a": 1, "b": "x"}),
+        ("/named", {"by_name": '{"a": "YWJj"}'}, {"a": ["bytes", "abc"]}),
     ],
 )
 def test_fields_of_a_form_become_what_the_annotations_say(
     send: Send, path: str, fields: dict[str, str], told: Any
 ) -> None:
     assert send(path, urlencode(fields).encode(), FORM) == (200, told)
+
+
+@pytest.mark.parametrize("before", range(4))
+def test_a_long_field_is_decoded_wherever_its_pieces_end(job: JobClient, before: int) -> None:
+    content = "x" * before + "ä+%4 " * 20_000
+    answer = job.post("/plain", data=urlencode({"text": content}), content_type=FORM)
+    assert answer.json == [0, content]
+
+
+def test_a_field_full_of_escapes_takes_little_memory(job: JobClient) -> None:
+    body = b"text=" + b"%41" * 300_000
+    tracemalloc.start()
+    try:
+        assert job.post("/plain", data=body, content_type=FORM).status_code == 200
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # An object for each escape takes 70 times as much.
+    assert peak < 15 * len(body)
 
 
 def test_json_under_the_type_of_a_form_is_json(send: Send) -> None:
@@ -471,10 +528,11 @@ def test_json_under_the_type_of_a_form_is_json(send: Send) -> None:
         ("/plain", b"n=x", 400, 'n: expected int, got "x"'),
         ("/plain", b"text=%ff", 400, "the form is not valid UTF-8"),
         ("/plain", b"text=\xff", 400, "the form is not valid UTF-8"),
+        ("/named", b"by_name=%7B%22a%22:1%7D", 400, "by_name.a: expected a string of base64, got 1"),
         ("/open", "&".join(f"a{n}=1" for n in range(1001)).encode(), 413, "more than 1000 fields"),
         ("/plain", b"x=1", 400, "unexpected argument: x"),
         ("/two", b"first=x", 400, "first: expected a file, got text: send multipart/form-data"),
-        ("/perform", b"\x89PNG", 400, "another header, such as Content-Type: application/octet-stream"),
+        ("/perform", b"\x89PNG", 400, "a header such as Content-Type: application/octet-stream"),
     ],
 )
 def test_a_wrong_form_is_refused(send: Send, path: str, body: bytes, status: int, told: str) -> None:
@@ -518,6 +576,7 @@ def test_a_file_as_the_body_is_closed_at_the_end(job: JobClient) -> None:
         ("/plain", "send JSON with the header Content-Type: application/json"),
         ("/two", "send multipart/form-data, which may hold its files, or JSON with the header"),
         ("/many", "send multipart/form-data, which may hold its files, or JSON with the header"),
+        ("/one_and_more", "send multipart/form-data, which may hold its files, or JSON with the header"),
     ],
 )
 def test_a_body_of_another_type_is_415_where_no_one_parameter_takes_it(
@@ -537,13 +596,15 @@ def test_the_other_arguments_stand_in_path_and_query(send: Send) -> None:
 
 
 def test_a_server_that_makes_up_a_content_type_takes_an_object_for_json(job: JobClient) -> None:
-    def send(body: bytes) -> Any:
+    def send(body: bytes, path: str = "/perform") -> Any:
         environ = {"SERVER_SOFTWARE": "WSGIServer/0.2"}
-        return job.post("/perform", data=body, content_type="text/plain", environ_overrides=environ)
+        return job.post(path, data=body, content_type="text/plain", environ_overrides=environ)
 
     assert send(b' {"data": "YWJj"}').json == [["bytes", "abc"], 1]
     assert send(b"abc").json == [["bytes", "abc"], 1]
     assert send(b"").json["error"].startswith("missing argument: data")
+    for length in (1000, BIG):
+        assert send(pattern(length), "/file").json[0] == length
 
 
 # base64 in JSON
@@ -574,6 +635,7 @@ def encoded(data: bytes) -> str:
         ),
         ("/all_bytes", {"files": [], "by_name": None}, [[], None]),
         ("/text_or_bytes", {"value": "YWJj"}, "YWJj"),
+        ("/namesake", {"file": "YWJj"}, "YWJj"),
     ],
 )
 def test_base64_in_json_becomes_bytes_or_a_file(send: Send, path: str, arguments: Any, told: Any) -> None:
@@ -590,6 +652,8 @@ def test_base64_in_json_becomes_bytes_or_a_file(send: Send, path: str, arguments
         ("/perform", {"data": "Yä=="}, 'data: not base64: character 2 is "ä"'),
         ("/perform", {"data": "Y==="}, "data: not base64: wrong padding"),
         ("/perform", {"data": "===="}, "data: not base64: wrong padding"),
+        ("/perform", {"data": "YWJj="}, "data: not base64: 5 characters, with padding, are no multiple of 4"),
+        ("/perform", {"data": "YWJj===="}, "data: not base64: wrong padding"),
         ("/perform", {"data": "YQ==YWJj"}, 'data: not base64: character 3 is "="'),
         ("/perform", {"data": 7}, "data: expected a string of base64, got 7"),
         ("/perform", {"data": None}, "data: expected a string of base64, got null"),
@@ -683,13 +747,17 @@ class Unread(io.BytesIO):
 
 
 @pytest.mark.parametrize("content_type", [MULTIPART, OCTETS, FORM])
+@pytest.mark.parametrize("length", ["1025", "0001025"])
 def test_a_body_announced_as_too_long_is_413_and_not_read(
-    client_of: ClientOf, make_job: MakeJob, content_type: str
+    client_of: ClientOf, make_job: MakeJob, content_type: str, length: str
 ) -> None:
-    environ = {"wsgi.input": Unread(), "CONTENT_LENGTH": "1025"}
+    environ = {"wsgi.input": Unread(), "CONTENT_LENGTH": length}
     client = limited(client_of, make_job, 1024)
     answer = client.post("/perform", content_type=content_type, environ_overrides=environ)
     assert (answer.status_code, "1024 bytes" in answer.json["error"]) == (413, True)
+    environ["CONTENT_LENGTH"] = "9" * 5000  # at which the validator fails
+    answer = Client(client.application).post("/perform", content_type=content_type, environ_overrides=environ)
+    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("content_type", [MULTIPART, OCTETS, FORM])
@@ -731,15 +799,25 @@ def test_a_body_longer_than_announced_ends_where_it_was_announced(job: JobClient
     environ = {"CONTENT_LENGTH": "3"}
     answer = job.post("/perform", data=b"abcdef", content_type=OCTETS, environ_overrides=environ)
     assert answer.json[0] == ["bytes", "abc"]
+    # The validator hides that one may go back and forth in this one.
+    client = Client(job.application)
+    answer = client.post(
+        "/perform", data=b"abcdef", content_type=OCTETS, environ_overrides={"CONTENT_LENGTH": "3"}
+    )
+    assert answer.json == [["bytes", "abc"], 1]
 
 
-def test_a_connection_that_breaks_within_a_form_is_400(job: JobClient) -> None:
+@pytest.mark.parametrize("content_type", [MULTIPART, OCTETS, FORM, "application/json"])
+@pytest.mark.parametrize("length", ["10", ""])
+def test_a_connection_that_breaks_within_a_body_is_400(
+    job: JobClient, content_type: str, length: str
+) -> None:
     class Broken(io.BytesIO):
         def read(self, *_: Any) -> bytes:
             raise ConnectionResetError
 
-    environ = {"wsgi.input": Broken(), "CONTENT_LENGTH": "10"}
-    answer = job.post("/perform", content_type=MULTIPART, environ_overrides=environ)
+    environ = {"wsgi.input": Broken(), "wsgi.input_terminated": True, "CONTENT_LENGTH": length}
+    answer = job.post("/perform", content_type=content_type, environ_overrides=environ)
     assert (answer.status_code, "connection ended" in answer.json["error"]) == (400, True)
 
 
@@ -760,11 +838,15 @@ class Job:
         with open(hold) as pipe:
             pipe.read()
 
-    def count(self, file: "BinaryIO"):
-        return len(file.read())
+    def count(self, file: "BinaryIO", more: "dict | None" = None):
+        return len(file.read()) + len((more or {}).get("marked", []))
 
     def auxiliary_endpoints(self):
         return {"/count": self.count}
+
+    def metrics(self):
+        kept = [one for one in gc.get_objects() if isinstance(one, dict) and "marked" in one]
+        return [{"name": "kept", "value": len(kept)}]
 """
 
 
@@ -772,7 +854,7 @@ class Job:
 def single(make_job: MakeJob, tmp_path: Path) -> Iterator[Server]:
     """A job that runs one call at a time, and has temporary files of its own."""
     (tmp_path / "temporary").mkdir()
-    folder = make_job("from typing import BinaryIO" + WAITING, extra={"max_concurrency": 1})
+    folder = make_job("import gc\nfrom typing import BinaryIO\n" + WAITING, extra={"max_concurrency": 1})
     with started(pyjob_run(folder), env={"TMPDIR": str(tmp_path / "temporary")}) as server:
         server.wait_until("/ready", 200)
         yield server
@@ -803,6 +885,27 @@ def test_an_upload_waits_for_its_turn_and_is_whole_then(single: Server, tmp_path
     single.assert_leaves_nothing_in(tmp_path / "temporary")
 
 
+@pytest.mark.parametrize(("length", "kept"), [(1000, 1), (50_000, 0)])
+def test_a_long_field_beside_a_file_is_read_again_after_the_wait(
+    single: Server, tmp_path: Path, length: int, kept: int
+) -> None:
+    field = text("more", json.dumps({"marked": [0] * length}))
+
+    async def wait(path: Path) -> None:
+        caller = await connect(single.port)
+        async with await hold(single, path), caller:
+            caller.send(upload(MULTIPART, multipart(file("file", bytes(BIG)), field)))
+            await until_waiting(single.port, 1)
+            await until(single.port, lambda numbers: numbers["kept"] == kept)
+            release(path)
+            answer = await caller.answer()
+            assert (answer.status, answer.json) == (200, BIG + length)
+
+    with pipe(tmp_path) as path:
+        asyncio.run(wait(path))
+    single.assert_leaves_nothing_in(tmp_path / "temporary")
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
 def test_an_upload_whose_caller_leaves_while_it_waits_leaves_nothing(single: Server, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
@@ -821,12 +924,29 @@ def test_an_upload_whose_caller_leaves_while_it_waits_leaves_nothing(single: Ser
         asyncio.run(leave(path))
 
 
-def own_temporary_files(temporary: Path) -> list[str]:
-    found = []
+@pytest.fixture
+def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[int, list[str]]]:
+    """How many temporary files were made, and those of them that are open."""
+    temporary, made = tmp_path / "temporary", []
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    make = tempfile.TemporaryFile
+
+    def kept() -> Any:  # so that nobody else closes it
+        made.append(make())
+        return made[-1]
+
+    def told() -> tuple[int, list[str]]:
+        return len(made), [path for path in open_files() if path.startswith(str(temporary))]
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", kept)
+    return told
+
+
+def open_files() -> Iterator[str]:
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the one that looks
-            found.append(str(descriptor.readlink()))
-    return [path for path in found if path.startswith(str(temporary))]
+            yield str(descriptor.readlink())
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
@@ -843,18 +963,58 @@ def own_temporary_files(temporary: Path) -> list[str]:
     ],
 )
 def test_a_refusal_closes_what_was_read(
-    job: JobClient, path: str, body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    job: JobClient, path: str, body: bytes, temporary_files: Callable[[], tuple[int, list[str]]]
 ) -> None:
-    temporary, made = tmp_path / "temporary", []
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    make = tempfile.TemporaryFile
-
-    def kept() -> Any:  # so that nobody else closes it
-        made.append(make())
-        return made[-1]
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", kept)
     assert job.post(path, data=body, content_type=MULTIPART).status_code == 400
-    assert len(made) == 1
-    assert own_temporary_files(temporary) == []
+    assert temporary_files() == (1, [])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no /proc")
+@pytest.mark.parametrize(("rest", "status"), [(b"}", 200), (b"", 400)])
+def test_a_long_object_under_a_made_up_content_type_leaves_nothing(
+    job: JobClient, rest: bytes, status: int, temporary_files: Callable[[], tuple[int, list[str]]]
+) -> None:
+    environ = {"SERVER_SOFTWARE": "WSGIServer/0.2"}
+    body = json.dumps({"data": encoded(bytes(BIG))}).encode()[:-1] + rest
+    answer = job.post("/perform", data=body, content_type="text/plain", environ_overrides=environ)
+    assert (answer.status_code, temporary_files()) == (status, (1, []))
+
+
+@pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded"])
+def test_a_file_that_says_nothing_of_itself_is_told_what_to_say(
+    client_of: ClientOf, content_type: str | None
+) -> None:
+    class Job:
+        def perform(self, file: bytes) -> int:
+            return len(file)
+
+    client = client_of(Job)
+    for body in (b"name,price\nPen,2.5\n", b"\x89PNG\r\n\x1a\n\x00\xff"):
+        answer = client.post("/perform", data=body, content_type=content_type)
+        assert answer.status_code == 400
+        assert answer.json["error"].endswith("needs a header such as Content-Type: application/octet-stream")
+
+
+def test_what_looks_like_a_file_to_other_libraries_is_warned_of(
+    client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    class UploadFile:
+        """As a web framework calls its own."""
+
+    class Job:
+        def perform(self, file: Any, text: TextIO) -> None: ...
+
+    Job.perform.__annotations__["file"] = UploadFile
+    client_of(Job)
+    told = [record.getMessage() for record in caplog.records if "takes no file" in record.getMessage()]
+    assert len(told) == 2
+    assert "file takes no file, being a UploadFile: annotate it as bytes, BinaryIO or werkzeug's" in told[0]
+
+
+def test_a_data_url_is_told_what_of_it_is_base64(client_of: ClientOf) -> None:
+    class Job:
+        def perform(self, file: bytes) -> int:
+            return len(file)
+
+    answer = client_of(Job).perform(file="data:image/png;base64,AAAA")
+    assert answer.json["error"] == "file: not base64: of a data URL, only what follows the comma"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -17,6 +17,7 @@ from pyjob.job.endpoints import Endpoint, Method
 from pyjob.job.paths import BRACES
 from pyjob.method.conversion import Converter, converter_of, json_or_text
 from pyjob.openapi.document import CALLS
+from pyjob.wire.results.formats import fault_in
 
 if TYPE_CHECKING:
     from werkzeug.test import Client
@@ -77,11 +78,22 @@ def failure_of(answer: Response) -> str | None:
     return f"{error.status} {_phrase(error.status)}: {error.message} ({error.kind})"
 
 
-def attempt(client: Client, request: SampleRequest) -> str | None:
-    """Send ``request`` by ``client``: what is wrong with the answer, in one line; None where it is fine."""
+def attempt(
+    client: Client, request: SampleRequest, is_late: Callable[[], bool] = lambda: False
+) -> str | None:
+    """Send ``request`` by ``client``: what is wrong with the answer, in one line; None where it is fine.
+
+    A stream, which may have no end, is read until ``is_late``.
+    """
     try:
-        # Read to its end: a stream may break off, and a call that is left unread would keep its slot.
-        answer = client.open(request.url, method=request.method, json=request.body, buffered=True)
+        with client.open(request.url, method=request.method, json=request.body) as answer:
+            has_length = "Content-Length" in answer.headers
+            # Read to its end: a stream may break off, and a call that is left unread would keep its slot.
+            data = b"".join(takewhile(lambda _: not is_late(), answer.iter_encoded()))
+        answer.set_data(data)
+        fault = None if has_length else fault_in(answer.mimetype or "", data)
+        if fault is not None:
+            return f"the stream broke off: {fault[0]} ({fault[1]})"
         return failure_of(answer)
     except BaseException as error:  # noqa: BLE001  whatever breaks a stream
         return f"the answer broke off: {message_of(error)} ({kind_of(error)})"

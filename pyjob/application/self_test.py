@@ -46,14 +46,18 @@ class _Attempt(threading.Thread):
         self._request = request
         self._trace = trace
         self._failure: str | None = None
+        self._is_late = False
         self._over = threading.Event()
 
     def run(self) -> None:
         with traced(self._trace):
-            self._failure = attempt(self._client, self._request)
+            self._failure = attempt(self._client, self._request, lambda: self._is_late)
         self._over.set()
 
     def failure(self, seconds: float) -> str | None:
         """What is wrong with the answer, if anything."""
         self.start()
-        return self._failure if self._over.wait(seconds) else f"no answer within {seconds:g} s"
+        if self._over.wait(seconds):
+            return self._failure
+        self._is_late = True
+        return f"no answer within {seconds:g} s"

@@ -12,12 +12,11 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from pyjob.calls.awaited import Awaited
-from pyjob.calls.record import CallRecord
+from pyjob.calls.record import CallRecord, is_failure
 from pyjob.calls.stream import ItemBody, ItemIterator, stream_response
 from pyjob.context import JobContext
 from pyjob.dispatcher import Lane
 from pyjob.environment.mask import Mask
-from pyjob.errors import AbandonedError
 from pyjob.gate.admission import Admission, Call, close_files
 from pyjob.gate.door import SEAT, Parked, Seat, Waiting
 from pyjob.gate.gate import stays
@@ -25,6 +24,7 @@ from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop, LoopTask
 from pyjob.logs.access import TOLD, AccessLog
 from pyjob.wire.body.arguments import reader_of
+from pyjob.wire.body.upload import Uploaded
 from pyjob.wire.downloads.download import Answer
 from pyjob.wire.downloads.response import Response as JobResponse
 from pyjob.wire.downloads.response import with_body
@@ -88,13 +88,14 @@ class CallRoom:
 
         Items of a stream come by an iterator, which keeps the slot until it is exhausted or closed. Inside a
         call of the same job it runs in that one's slot: waiting for another would never end.
-        Raises `PayloadError` for wrong arguments, `BusyError` for a call that is not run, and whatever the
-        job raises.
+        Raises `PayloadError` for wrong arguments, `BusyError` for a call that is not run, RuntimeError where
+        the event loop would have to wait for it, and whatever the job raises.
         """
         self._check(arguments)
         if self._context.is_serving():
             call = self._admission.inside_another(arguments)
         else:
+            self._event_loop.stay_out()  # it might wait for a slot that something on the loop holds
             call = self._admission.by_thread(arguments, stays, is_bounded=False)
         try:
             result = self._run_here(call, environ)
@@ -121,7 +122,7 @@ class CallRoom:
         except Parked:
             raise
         except BaseException as error:  # noqa: BLE001  sys.exit() in a job must not end the server
-            call.end(failed=type(error) is not AbandonedError)
+            call.end(failed=is_failure(error))
             answer = self._answer_to(error, environ, call)
         else:
             if isinstance(answer, StreamedResponse):
@@ -141,8 +142,9 @@ class CallRoom:
                 if connected is not None:
                     self._meet(environ)  # a waitress that has not been taken over: perhaps it is a new one
                 return self._admission.by_thread(arguments, connected or stays)
-            # Files are on the disk, and are not read again.
-            if type(arguments) is not dict or int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_KEPT:
+            # Files are on the disk, and take no memory.
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            if (arguments.in_memory if isinstance(arguments, Uploaded) else length) <= LARGEST_KEPT:
                 return self._admission.by_seat(arguments, seat, self._record.left)
             environ["wsgi.input"].seek(0)
             call = self._admission.by_seat(None, seat, self._record.left)
@@ -196,13 +198,11 @@ class CallRoom:
             if written is not None:
                 items = items_of(result, lambda one: self._start(one, call), patient=bool(written.pause))
                 body = ItemBody(items, written, lambda error: self._record.failed(call, error), call.progress)
-                return stream_response(
-                    body, written.content_type, has_body=environ["REQUEST_METHOD"] != "HEAD"
-                )
+                return stream_response(body, written.content_type)
             result = JobResponse(result, self._results.media_type)
         if isinstance(result, JobResponse) and is_stream(result.body):
             items = items_of(result.body, lambda one: self._start(one, call), patient=False)
-            result = with_body(result, Pieces(items, call.progress))
+            result = with_body(result, Pieces(items, call.progress, call.is_gone))
         return self._finish(result, environ)
 
     def _format(self, environ: WSGIEnvironment) -> Format | None:
@@ -223,14 +223,14 @@ class CallRoom:
             return ItemIterator(items, copy_context(), lambda error: self._end_here(call, error))
 
     def _end_here(self, call: Call, error: BaseException | None) -> None:
-        call.end(failed=error is not None)
+        call.end(failed=is_failure(error))
         if error is not None:
             self._record.failed(call, error, is_logged=False)
 
     def _stream_ended(
         self, call: Call, answer: StreamedResponse, error: BaseException | None, method: str
     ) -> None:
-        call.end(failed=answer.has_failed or error is not None)
+        call.end(failed=answer.has_failed or is_failure(error))
         if error is not None:
             self._record.failed(call, error)
         self._record.ended(call, answer, method)
@@ -240,10 +240,8 @@ class CallRoom:
         failed = False
         try:
             waited.task.result()
-        except AbandonedError:
-            pass
-        except BaseException as error:  # noqa: BLE001  the job's
-            failed = True
+        except BaseException as error:  # noqa: BLE001  the job's, or that it was cancelled
+            failed = is_failure(error)
             self._record.failed(waited.call, error)
         waited.call.end(failed=failed)
         self._record.unheard(waited.call)

@@ -30,6 +30,11 @@ class Sent(Protocol):
     def is_whole(self) -> bool: ...
 
 
+def is_failure(error: BaseException | None) -> bool:
+    """Whether ``error`` is one of the job's; that a call was cancelled is none."""
+    return error is not None and type(error) is not AbandonedError  # its class may say anything of itself
+
+
 class CallRecord:
     """Tells of the calls of the endpoint at ``path``, which is called by ``method``."""
 
@@ -56,7 +61,7 @@ class CallRecord:
     def failed(self, call: Call, error: BaseException, *, is_logged: bool = True) -> Failure:
         """Note that ``call`` failed by ``error``; of one that was cancelled, nothing is to be noted."""
         failure = self.failure(error)
-        if type(error) is AbandonedError:  # its class may say anything of itself
+        if not is_failure(error):
             return failure
         call.note_error(failure.status, failure.kind)
         if is_logged:

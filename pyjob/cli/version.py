@@ -17,6 +17,7 @@ PARTS = ("werkzeug", "waitress", "PyYAML", "prometheus-client")
 EXTRAS = {
     "swagger-ui-bundle-v2": "Swagger UI (extra docs)",
     "a2wsgi": "ASGI web views (extra asgi)",
+    "orjson": "JSON, faster (extra fast)",
     "packaging": "versions of requirements (extra check)",
 }
 

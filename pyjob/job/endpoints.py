@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pyjob.errors import EntryPointError
 from pyjob.job.paths import endpoint_path, path_names
+from pyjob.method.binary import is_mistaken
 from pyjob.method.docstring import Docstring, parse_docstring
 from pyjob.method.signature import Signature, function_of, read_signature
 
@@ -134,6 +135,11 @@ class EndpointReader:
         signature = read_signature(handler, place, check_types=self._check_types)
         for warning in signature.warnings:
             self._warn(warning)
+        for mistaken in (one for one in signature.parameters if is_mistaken(one.annotation)):
+            self._warn(
+                f"{place}: {mistaken.name} takes no file, being a {mistaken.type_name()}: annotate it as "
+                "bytes, BinaryIO or werkzeug's FileStorage"
+            )
         names = further.get("path_names", ())
         bodies = [p.name for p in signature.parameters if p.is_marked("Body") and p.name not in names]
         takes_text = further.get("takes_text", False)

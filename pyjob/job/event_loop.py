@@ -26,11 +26,14 @@ Outcome = tuple[Any, BaseException | None]
 
 
 class LoopTask:
-    """An awaitable that runs on a loop, in ``context``; may be used from any thread but the loop's own."""
+    """An awaitable that runs on ``loop``, in ``context``; any thread but that of the loop may wait for it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, thread: threading.Thread | None, context: Context
+    ) -> None:
         self.context = context
         self.loop = loop
+        self._thread = thread
         # Its outcome is a value: a task that ends by an exception of its own choice must not end the loop.
         self._outcome: Future[Outcome] = Future()
         self._task: asyncio.Task[Outcome] | None = None
@@ -41,7 +44,11 @@ class LoopTask:
         self._outcome.add_done_callback(lambda _: done())
 
     def result(self) -> Any:
-        """Wait for it: what it returned, or raise what it raised; `AbandonedError` where it was cancelled."""
+        """Wait for it: what it returned, or raise what it raised; `AbandonedError` where it was cancelled.
+
+        Raises RuntimeError in the loop's own thread, as `stay_out` does.
+        """
+        self.stay_out()
         try:
             result, error = self._outcome.result()
         except BaseException:  # of this thread, such as a server's time limit: nobody waits any more
@@ -53,9 +60,18 @@ class LoopTask:
             raise AbandonedError(self._cancelled_for)
         raise error
 
+    def stay_out(self) -> None:
+        """Raises RuntimeError where the caller runs on the loop itself, which it would hold up for ever."""
+        _stay_out_of(self._thread)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` has been called."""
+        return self._cancelled_for is not None
+
     def cancel(self, why: str) -> None:
         """Cancel it, if it is not over. What it does then is its own affair: it may go on."""
-        self._cancelled_for = self._cancelled_for or why
+        self._cancelled_for = why
         self.call(self._cancel)
 
     def call(self, function: Callable[[], object]) -> None:
@@ -64,8 +80,16 @@ class LoopTask:
 
     def begin(self, awaitable: Awaitable[Any], done: Callable[[LoopTask], None]) -> None:
         """In the loop's thread: run, and call ``done`` at the end."""
-        self._task = self.loop.create_task(_outcome(awaitable), context=self.context)
-        self._task.add_done_callback(lambda task: self._end(task, awaitable, done))
+        coroutine = _outcome(awaitable)
+        try:
+            self._task = self.loop.create_task(coroutine, context=self.context)
+        except Exception as error:  # noqa: BLE001  of a task factory that the job has set
+            _give_up(coroutine)
+            _give_up(awaitable)
+            done(self)
+            self._outcome.set_result((None, error))
+        else:
+            self._task.add_done_callback(lambda task: self._end(task, awaitable, done))
 
     def _cancel(self) -> None:
         if self._task is not None:
@@ -96,11 +120,17 @@ class EventLoop:
         # Of calls, and whether their callers have left, where that is to end them. Changed by the loop alone.
         self._calls: dict[LoopTask, Callable[[], bool] | None] = {}
         self._is_looking = False
+        # Why `cancel_all` was called, where it was: what begins after it is cancelled, too.
+        self._over_for: str | None = None
+
+    def stay_out(self) -> None:
+        """Raises RuntimeError where the caller runs on the loop itself, which it would hold up for ever."""
+        _stay_out_of(self._thread)
 
     def wait_for(self, awaitable: Awaitable[Any]) -> Any:
         """Run ``awaitable`` in the caller's context and return its result, or raise what it raised.
 
-        Raises RuntimeError where the caller runs on the loop itself, which it would hold up for ever.
+        Raises RuntimeError as `stay_out` does.
         """
         return self._begin(awaitable, lambda task: task.begin(awaitable, lambda _: None)).result()
 
@@ -108,7 +138,7 @@ class EventLoop:
         """Run ``awaitable``, which is (of) a call of the job, in a copy of the caller's context.
 
         It is cancelled by `cancel_all`, and once ``is_gone`` says that its caller has left. Raises
-        RuntimeError as `wait_for` does.
+        RuntimeError as `stay_out` does.
         """
 
         def begin(task: LoopTask) -> None:
@@ -116,12 +146,15 @@ class EventLoop:
             task.begin(awaitable, self._forget)
             if is_gone is not None and not self._is_looking:
                 self._is_looking = True
-                task.loop.call_later(LOOK_SECONDS, self._look, task.loop)
+                self._look_later(task.loop)
+            if self._over_for is not None:
+                task.cancel(self._over_for)
 
         return self._begin(awaitable, begin)
 
     def cancel_all(self, why: str) -> bool:
-        """Cancel all that `start` has begun; whether there was any."""
+        """Cancel all that `start` has begun, or begins later; whether there was any."""
+        self._over_for = why
         calls = list(self._calls)
         for task in calls:
             task.cancel(why)
@@ -133,8 +166,10 @@ class EventLoop:
 
         with self._lock:
             # Threads do not survive a fork: a child begins a loop of its own.
-            if self._loop is None or self._pid != os.getpid():
-                self._loop = asyncio.new_event_loop()
+            # One that the job has closed is lost, with all that ran on it.
+            if self._loop is None or self._loop.is_closed() or self._pid != os.getpid():
+                # In no context, which it would keep: that is of whatever request came first.
+                self._loop = Context().run(asyncio.new_event_loop)
                 self._loop.set_exception_handler(_tell)
                 self._pid = os.getpid()
                 self._calls, self._is_looking = {}, False
@@ -145,10 +180,12 @@ class EventLoop:
             return self._loop
 
     def _begin(self, awaitable: Awaitable[Any], begin: Callable[[LoopTask], None]) -> LoopTask:
-        if threading.current_thread() is self._thread:
+        try:
+            self.stay_out()
+        except RuntimeError:
             _give_up(awaitable)
-            raise RuntimeError("this would wait for itself: inside an `async def`, await the method instead")
-        task = LoopTask(self.running(), copy_context())
+            raise
+        task = LoopTask(self.running(), self._thread, copy_context())
         task.call(lambda: begin(task))
         return task
 
@@ -162,7 +199,11 @@ class EventLoop:
                 task.cancel(LEFT)
         self._is_looking = any(is_gone is not None for is_gone in self._calls.values())
         if self._is_looking:
-            loop.call_later(LOOK_SECONDS, self._look, loop)
+            self._look_later(loop)
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        # In no context, for the same reason as the loop.
+        loop.call_later(LOOK_SECONDS, self._look, loop, context=Context())
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -183,6 +224,11 @@ def _tell(loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
     # No id is better than a wrong one.
     with traced(Trace("", "", (CURRENT.get() or NONE).masks)):
         loop.default_exception_handler(told)
+
+
+def _stay_out_of(thread: threading.Thread | None) -> None:
+    if threading.current_thread() is thread:
+        raise RuntimeError("this would wait for itself: inside an `async def`, await the method instead")
 
 
 async def _outcome(awaitable: Awaitable[Any]) -> Outcome:

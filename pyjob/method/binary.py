@@ -36,7 +36,12 @@ class Binary:
     is_list: bool = False
 
 
-FILES = (typing.BinaryIO, typing.IO[bytes], io.IOBase, io.RawIOBase, io.BufferedIOBase)
+FILES = (
+    *(typing.BinaryIO, typing.IO[bytes]),
+    *(io.IOBase, io.RawIOBase, io.BufferedIOBase, io.BufferedReader),
+)
+# Classes that look as if they would take a file, by name: nothing here imports them.
+MISTAKEN = frozenset(("UploadFile", "TextIO", "TextIOBase", "TextIOWrapper", "bytearray", "memoryview"))
 # Makes what a method gets of bytes.
 Make = Callable[[Kind, bytes], object]
 
@@ -76,6 +81,15 @@ def binary_of(parameter: Parameter) -> Binary | None:
     except Exception:  # noqa: BLE001  the author's objects
         return None
     return None
+
+
+def is_mistaken(annotation: Any) -> bool:
+    """Whether the author means a file by ``annotation``, which stands for none."""
+    try:
+        inner = without_none(annotation)
+        return inner == typing.IO[str] or getattr(inner, "__name__", "") in MISTAKEN
+    except Exception:  # noqa: BLE001  the author's objects
+        return False
 
 
 class Base64:
@@ -118,9 +132,13 @@ class _Text:
         if not isinstance(value, str):
             raise PayloadError(mismatch(path, "a string of base64", value))
         try:
-            return make(self._kind, base64.b64decode(value, validate=True))
+            data = base64.b64decode(value, validate=True)
         except ValueError:
             raise PayloadError(f"{path}: not base64: {_fault(value)}") from None
+        # Python 3.11 does not mind padding behind a group that is complete.
+        if len(value) % 4 or value.endswith("==="):
+            raise PayloadError(f"{path}: not base64: {_fault(value)}")
+        return make(self._kind, data)
 
 
 class _Optional:
@@ -187,6 +205,8 @@ def _compiled(annotation: Any, open_aliases: tuple[object, ...] = ()) -> _Reader
 
 
 def _fault(text: str) -> str:
+    if text.startswith("data:"):
+        return "of a data URL, only what follows the comma"
     strange = STRANGE.search(text.rstrip("="))
     if strange is not None:
         return f"character {strange.start() + 1} is {shown(strange[0])}"

@@ -182,6 +182,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._left_to_send -= sent
         return sent
 
+    def send_continue(self) -> None:
+        """Ask for the body; not of a request that has been refused by its head (RFC 9110, 10.1.1)."""
+        if self.request.error is None:
+            super().send_continue()
+
+    def handle_close(self) -> None:
+        """The connection is over, and so is a request that has not come to its end."""
+        super().handle_close()
+        if self.request is not None:
+            self.request.close()  # its body may be a file, which the collector would find late
+
     def handle_expt(self) -> None:
         """Urgent data: HTTP has none, and the loop would be told of it again and again."""
         self.handle_close()

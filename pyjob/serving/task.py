@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import build_http_date
+from waitress.utilities import RequestEntityTooLarge, build_http_date
 
+from pyjob.errors import one_line
 from pyjob.gate.door import SEAT
+from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -22,18 +24,32 @@ class Refusal(ErrorTask):  # type: ignore[misc]
     """The answer of waitress itself to what the application never sees: too long, malformed, too late."""
 
     def execute(self) -> None:
-        """Answer, and have the application tell of it."""
-        super().execute()
-        reception = getattr(self.channel.server, "reception", None)
-        if reception is not None:  # of a server of ours
+        """Answer in JSON as the application does (SPEC 4.4), and have it tell of that."""
+        server, error = self.channel.server, self.request.error
+        reception = getattr(server, "reception", None)  # of a server of ours
+        message = one_line(str(error.body))
+        if isinstance(error, RequestEntityTooLarge):
+            most = server.adj.max_request_body_size - 1
+            message = f"the body is longer than {most} bytes"
+            message += (
+                ", the max_body_size of this job" if reception is not None else ", the most that is read"
+            )
+        answer = error_response(error.code, message, error.reason)
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.extend(answer.headers)
+        self.set_close_on_finish()
+        self.content_length = len(answer.body)
+        self.write(answer.body)
+        if reception is not None:
             method, path = getattr(self.request, "command", ""), getattr(self.request, "path", "")
-            reception.tell_refused(method or "-", path or "-", self.status, self.request.error.reason)
+            reception.tell_refused(method or "-", path or "-", self.status, error.reason)
 
 
 class Task(WSGITask):  # type: ignore[misc]
     """One request; the application finds its seat in the environ."""
 
     wrote_header: bool
+    chunked_response: bool
 
     def get_environment(self) -> WSGIEnvironment:
         """The WSGI environ."""
@@ -85,6 +101,10 @@ class Task(WSGITask):  # type: ignore[misc]
 
     def finish(self) -> None:
         """The answer is made. Who has asked on without reading loses the connection, and holds no thread."""
+        if self.request.command == "HEAD":
+            if not self.wrote_header:
+                self.write(b"")
+            self.chunked_response = False  # its last chunk would be a body
         super().finish()
         channel = self.channel
         if channel.total_outbufs_len > channel.adj.outbuf_high_watermark and len(channel.requests) > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import os
 import threading
@@ -66,12 +68,14 @@ class JobClient:
     def call(self, path: str, arguments: Mapping[str, Any] | None = None) -> Any:
         """POST ``arguments`` to the endpoint at ``path``: the result as a caller gets it, from JSON.
 
+        Bytes among them are sent as base64, as a caller would send them.
         Bytes where the answer is no JSON. Raises `JobError` with status, message and kind of an answer of 400
         or more; its ``__cause__`` is what the job raised, where the log tells of that with a traceback.
         """
         __tracebackhide__ = True  # pytest shows the line of the test, and the job's own traceback
         with _told_exceptions() as told:
-            answer = self.post(path, json=dict(arguments or {}))
+            body = json.dumps(dict(arguments or {}), default=_sent)
+            answer = self.post(path, data=body, content_type="application/json")
         error = error_of(answer)
         if error is not None:
             raise error from (told[-1] if told else None)
@@ -106,6 +110,14 @@ class JobClient:
             count = f"{len(faults) + len(failures)} of {len(faults) + len(requests)} samples failed:"
             told = "\n".join([count, *faults, *failures])
             raise AssertionError(self.application.environment.mask(told))
+
+
+def _sent(value: object) -> str:
+    """What a caller sends for ``value``, which is no JSON. Raises TypeError for all but bytes."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    hint = ": a file is sent by `post(path, data={...})`" if hasattr(value, "read") else ""
+    raise TypeError(f"an object of type {type(value).__name__} cannot be sent as JSON{hint}")
 
 
 def _application(source: Any, manifest: Mapping[str, object] | None, env: Mapping[str, str]) -> Application:

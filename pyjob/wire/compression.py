@@ -40,8 +40,8 @@ def compressed(answer: Response, environ: WSGIEnvironment) -> Response:
     if len(answer.body) <= SMALLEST or not _may_be(answer):
         return answer
     headers = _with_vary(answer.headers)
-    # What HEAD tells is the length of the answer as it is, which need not be made small for that.
-    if environ["REQUEST_METHOD"] == "HEAD" or not wants_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+    # HEAD, too: it is told the length that GET would be told (RFC 9110, 8.6).
+    if not wants_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
         return Response(answer.status, headers, answer.body)
     return _packed(answer, headers, LEVEL)
 

@@ -69,7 +69,7 @@ class StreamedResponse:
             self.is_whole = self.sent == self._length
             return item
         except StopIteration:
-            self.is_whole = True
+            self.is_whole = not getattr(self._body, "is_cut", False)
             raise
         except Exception as error:
             self._end(error)

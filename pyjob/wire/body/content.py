@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+# What is said to those who send a file and say that it is something else, or nothing.
+BY_ITSELF = "a file by itself needs a header such as Content-Type: application/octet-stream"
 
 
 class Content:
@@ -50,7 +52,12 @@ class Content:
         content_type = environ.get("CONTENT_TYPE")
         if content_type and content_type != JSON:
             return self._read_other(environ, content_type, most)
-        return self._json(read_body(environ, most))
+        try:
+            return self._json(read_body(environ, most))
+        except PayloadError as error:
+            if content_type or self._whole is None or error.status != 400:
+                raise
+            raise PayloadError(f"{error.message}; {BY_ITSELF}") from None
 
     def _json(self, body: bytes) -> Any:
         if not body:
@@ -77,12 +84,15 @@ class Content:
         if kind != FORM:
             raise self._unsupported(kind)
         try:
-            return self._form.read_urlencoded(body)
+            arguments = self._form.read_urlencoded(body)
         except PayloadError as error:
             if self._whole is None:
                 raise
-            hint = "a file by itself needs another header, such as Content-Type: application/octet-stream"
-            raise PayloadError(f"{error.message}; {hint}", status=error.status) from None
+            raise PayloadError(f"{error.message}; {BY_ITSELF}", status=error.status) from None
+        if self._whole is not None and not self._form.knows_any(arguments):
+            # What curl says of any body, and this one names no argument.
+            raise PayloadError(f"the body is announced as a form, and names no argument; {BY_ITSELF}")
+        return arguments
 
     def _read_whole(self, spool: Spool, content_type: str, *, unsaid: bool) -> Any:
         arguments = Uploaded(spool)

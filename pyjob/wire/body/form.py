@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from pyjob.errors import PayloadError
 from pyjob.method.annotations import shorten
-from pyjob.method.binary import Binary, Kind, binary_of
+from pyjob.method.binary import Base64, Binary, Kind, binary_of
 from pyjob.method.conversion import converter_of, json_or_text
 from pyjob.method.signature import NOTHING, Parameter
 from pyjob.wire.body.multipart import Part, boundary_of, parts_of
 from pyjob.wire.body.payload import JSON_TYPE, decode_value, media_type
-from pyjob.wire.body.spool import Spool
-from pyjob.wire.body.upload import Uploaded
+from pyjob.wire.body.spool import PIECE, Spool
+from pyjob.wire.body.upload import Uploaded, made_of
 
 MOST_FIELDS = 1000
 
@@ -28,6 +28,9 @@ class Form:
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
         self._parameters = {parameter.name: parameter for parameter in parameters}
+        texts = [one for one in self._parameters.values() if binary_of(one) is None]
+        # Inside the JSON of a field; what is a file by itself is sent as one.
+        self._base64 = Base64(texts, made_of)
         self._converters = {name: converter_of(one) for name, one in self._parameters.items()}
         self._binaries = {name: binary_of(one) for name, one in self._parameters.items()}
 
@@ -37,32 +40,33 @@ class Form:
         try:
             if spool.length:
                 for part in parts_of(spool, boundary_of(content_type)):
-                    self._add(part, arguments, spool)
+                    self._add(part, arguments)
+            self._base64.decode(arguments)
         except BaseException:
             arguments.close()
             raise
         return arguments.settled()
 
+    def knows_any(self, arguments: Iterable[str]) -> bool:
+        """Whether the method has a parameter of any of these names."""
+        return any(name in self._parameters for name in arguments)
+
     def read_urlencoded(self, body: bytes) -> dict[str, Any]:
         """The arguments in an `application/x-www-form-urlencoded` body. Raises `PayloadError`."""
-        try:
-            fields = parse_qsl(
-                body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
-            )
-        except UnicodeError:
-            raise PayloadError("the form is not valid UTF-8") from None
-        except ValueError:
-            raise PayloadError(f"the form has more than {MOST_FIELDS} fields", status=413) from None
+        if body.count(b"&") >= MOST_FIELDS:
+            raise PayloadError(f"the form has more than {MOST_FIELDS} fields", status=413)
         arguments: dict[str, Any] = {}
-        for name, text in fields:
+        for field in filter(None, body.split(b"&")):
+            name, text = map(_unquoted, field.partition(b"=")[::2])
             if name in arguments:
                 raise repeated([name])
             if self._binaries.get(name) is not None:
                 raise PayloadError(f"{shorten(name)}: expected a file, got text: send multipart/form-data")
             arguments[name] = self._converters.get(name, json_or_text)(text)
+        self._base64.decode(arguments)
         return arguments
 
-    def _add(self, part: Part, arguments: Uploaded, spool: Spool) -> None:
+    def _add(self, part: Part, arguments: Uploaded) -> None:
         name = part.name
         if part.filename == "" and not part.span:
             return  # what a browser sends where no file was chosen
@@ -70,17 +74,17 @@ class Form:
         if name in arguments and not (binary is not None and binary.is_list):
             raise repeated([name])
         if binary is None:
-            arguments[name] = self._value(part, arguments, spool)
+            arguments[name] = self._value(part, arguments)
             return
         if part.filename is None:
-            raise PayloadError(f"{part.shown}: expected a file, got text")
+            raise PayloadError(f"{part.shown}: expected a file, got text: curl takes one by -F NAME=@FILE")
         value = arguments.open_part(binary.kind, part)
         if binary.is_list:
             arguments.setdefault(name, []).append(value)
         else:
             arguments[name] = value
 
-    def _value(self, part: Part, arguments: Uploaded, spool: Spool) -> object:
+    def _value(self, part: Part, arguments: Uploaded) -> object:
         """What a part means to a parameter that does not ask for a file."""
         parameter = self._parameters.get(part.name)
         if part.filename is not None and (parameter is None or _takes_anything(parameter)):
@@ -88,7 +92,7 @@ class Form:
         # Browsers give a file name to whatever they send with a content type.
         if JSON_TYPE.match(media_type(part.headers.get("Content-Type", ""))):
             try:
-                return decode_value(spool.read(part.span))
+                return decode_value(arguments.read(part.span))
             except PayloadError as error:
                 raise PayloadError(f"{part.shown}: {error.message}") from None
         if part.filename is not None and parameter is not None:
@@ -97,10 +101,26 @@ class Form:
             file = json.dumps(shorten(part.filename), ensure_ascii=False)
             raise PayloadError(f"{part.shown}: expected {expected}, got the file {file}")
         try:
-            text = spool.read(part.span).decode("utf-8")
+            text = arguments.read(part.span).decode("utf-8")
         except UnicodeDecodeError:
             raise PayloadError(f"{part.shown}: not valid UTF-8") from None
         return self._converters.get(part.name, json_or_text)(text)
+
+
+def _unquoted(text: bytes) -> str:
+    """``text`` as a form in URL encoding means it. Piece by piece: Python makes an object of each escape."""
+    whole = bytearray()
+    at = 0
+    while at < len(text):
+        end = at + PIECE
+        escape = text.find(b"%", end - 2, end)  # which would be cut in two
+        end = end if escape < 0 else escape
+        whole += unquote_to_bytes(text[at:end].replace(b"+", b" "))
+        at = end
+    try:
+        return whole.decode()
+    except UnicodeDecodeError:
+        raise PayloadError("the form is not valid UTF-8") from None
 
 
 def _takes_anything(parameter: Parameter) -> bool:

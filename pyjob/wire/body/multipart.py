@@ -1,7 +1,7 @@
 """The parts of a `multipart/form-data` body (RFC 7578, RFC 2046), found in a file and left there.
 
 Line ends are CRLF, as they have to be. werkzeug's own decoder gives bytes, not places: each file would be
-written a second time. And up to 3.1.3 it may leave a CR at the end of one.
+written a second time. And it may leave a CR at the end of one (so does 3.1.9).
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ class _Parts:
             raise PayloadError(f"the body ends inside the head of {label}")
         if end < 0:
             raise PayloadError(f"the head of {label} is longer than {LONGEST_HEAD} bytes")
+        if self._mark in head[:end]:
+            raise PayloadError(f"a boundary stands inside the head of {label}")
         self._at += end + 2
         try:
             headers = _headers(head[:end].decode())

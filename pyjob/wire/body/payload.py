@@ -26,16 +26,15 @@ def read_body(environ: WSGIEnvironment, most: int) -> bytes:
     Raises `PayloadError`: 413 where it is longer than ``most`` bytes, 400 where it is shorter than announced.
     """
     announced = announced_length(environ, most)
-    if announced is None:
-        body: bytes = get_input_stream(environ).read(most + 1)
-        if len(body) > most:
-            raise too_long(most)
-        return body
+    stream = get_input_stream(environ) if announced is None else environ["wsgi.input"]
     try:
-        body = environ["wsgi.input"].read(announced)
+        body: bytes = stream.read(most + 1 if announced is None else announced)
     except OSError as error:
         raise broken_off() from error
-    if len(body) < announced:
+    if announced is None:
+        if len(body) > most:
+            raise too_long(most)
+    elif len(body) < announced:
         raise ended_early(len(body), announced)
     return body
 

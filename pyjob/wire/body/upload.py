@@ -18,14 +18,21 @@ class Uploaded(dict[str, Any]):
 
     def __init__(self, spool: Spool) -> None:
         super().__init__()
+        # How many bytes of the body were read for values that are no files.
+        self.in_memory = 0
         self._spool = spool
         self._sections: list[IO[bytes]] = []
         self._has_files = False
 
+    def read(self, part: range) -> bytes:
+        """The bytes of a ``part``, for a value in memory."""
+        self.in_memory += len(part)
+        return self._spool.read(part)
+
     def open_part(self, kind: Kind, part: Part) -> object:
         """What a method gets of one ``part`` of the body."""
         if kind is Kind.BYTES or kind is Kind.MEMORY:
-            return made_of(kind, self._spool.read(part.span))
+            return made_of(kind, self.read(part.span))
         self._has_files = True
         file = self._spool.section(part.span)
         self._sections.append(file)
@@ -34,9 +41,10 @@ class Uploaded(dict[str, Any]):
     def open_whole(self, kind: Kind, content_type: str) -> object:
         """What a method gets of the body as it is, without a copy."""
         if kind is Kind.BYTES or kind is Kind.MEMORY:
-            return made_of(kind, self._spool.read(range(self._spool.length)))
+            return made_of(kind, self.read(range(self._spool.length)))
         self._has_files = True
         file = self._spool.file
+        file.seek(0)  # its beginning may have been looked at
         return file if kind is Kind.FILE else storage_of(file, Headers({"Content-Type": content_type}))
 
     def settled(self) -> dict[str, Any]:

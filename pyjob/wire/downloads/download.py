@@ -166,18 +166,20 @@ def _streamed(
     headers: Iterable[tuple[str, str]] = (),
 ) -> StreamedResponse:
     """The answer made of ``pieces``, the first of them here and now; then ``owner`` is closed."""
+    # One for all: what a generator sets at its beginning, it may take back at its end.
+    context = copy_context()
     try:
-        first = next(pieces, b"")
+        first = context.run(next, pieces, b"")
         if content_type is None:
             content_type = _content_type(response, default=TEXT if isinstance(first, str) else UNKNOWN)
         if isinstance(first, str):
             _text_type(content_type)
         body = _Body(chain((as_bytes(first),), map(as_bytes, pieces)), owner)
     except BaseException:
-        _close(owner)
+        context.run(_close, owner)
         raise
     fields = [*head_of(response, content_type, None), *headers]
-    return StreamedResponse(status_line(response.status), fields, body, copy_context())
+    return StreamedResponse(status_line(response.status), fields, body, context)
 
 
 class _Body:

@@ -63,6 +63,9 @@ def _fitted(image: Any, written: str) -> Any:
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image = image.convert("RGBA")
         return image if "RGBA" in modes else _on_white(image)
+    if image.mode.startswith("I;16") and "I;16" not in modes:
+        # Pillow would cut off what is brighter than the darkest 256 levels.
+        return image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
     if image.mode.startswith("I"):
         return image.convert("I;16" if "I;16" in modes else "L")
     return image.convert("L" if image.mode == "F" else "RGB")

@@ -202,7 +202,9 @@ def _plain_at(value: object, path: str) -> object:
     try:
         return plain(value)
     except NotPlainError:
-        raise _fault(path, f"{what} cannot be sent as JSON") from None
+        # By itself, as the whole result, it would be a stream.
+        hint = ": return it by itself, or as a list" if isinstance(value, abc.Iterator) else ""
+        raise _fault(path, f"{what} cannot be sent as JSON{hint}") from None
     except Exception as error:
         raise _fault(path, f"{what}: {message_of(error)}") from error
 

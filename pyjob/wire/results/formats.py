@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Protocol
 
@@ -15,8 +15,6 @@ from pyjob.wire.accept import choices
 EVENTS = "text/event-stream"
 LINES = "application/x-ndjson"
 JSON = "application/json"
-# What ends a line of an event stream (HTML, 9.2.5).
-LINE_END = re.compile(r"\r\n|\r|\n")
 
 Encode = Callable[[object], bytes]
 
@@ -120,8 +118,9 @@ class Events:
 
     def _event(self, data: bytes) -> bytes:
         self._id += 1
-        lines = "\n".join(f"data: {line}" for line in LINE_END.split(data.decode()))
-        return f"id: {self._id}\n{lines}\n\n".encode()
+        # By replacing, since there may be millions of lines.
+        lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\ndata: ")
+        return b"id: %d\ndata: %b\n\n" % (self._id, lines)
 
 
 class _Encoded:
@@ -160,6 +159,22 @@ def format_by_accept(accept: str, encode: Encode) -> Format:
     if best <= 0 or liked.get(JSON, 0.0) >= best or liked.get("application/*", liked.get("*/*", 0.0)) > best:
         return JsonArray(encode)
     return Events(encode) if events >= lines else JsonLines(encode)
+
+
+def fault_in(media_type: str, text: bytes) -> tuple[str, str] | None:
+    """Message and kind of the fault that ends a stream, read back from its ``text``; None where none does."""
+    found: object = None
+    with suppress(ValueError, LookupError, TypeError):  # no stream of ours
+        if media_type == EVENTS:
+            name, _, data = text.rstrip().rpartition(b"\n\n")[2].partition(b"\nid: ")
+            found = json.loads(data.partition(b"\ndata: ")[2]) if name == b"event: error" else None
+        elif media_type == LINES:
+            found = json.loads(text.splitlines()[-1])
+        elif media_type == JSON:
+            found = json.loads(text)[-1]
+    if isinstance(found, dict) and found.keys() == {"error", "type"}:
+        return str(found["error"]), str(found["type"])
+    return None
 
 
 def _fault(message: str, kind: str) -> bytes:

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pyjob.errors import AbandonedError
+from pyjob.job.event_loop import LEFT
 
 if TYPE_CHECKING:
     from pyjob.job.event_loop import LoopTask
@@ -43,11 +44,16 @@ class Items(Protocol):
 
 
 class Pieces:
-    """``items`` as an iterator, for what sends them as they are; ``progress`` is called with each."""
+    """``items`` as an iterator, for what sends them as they are; ``progress`` is called with each.
 
-    def __init__(self, items: Items, progress: Callable[[], None]) -> None:
+    ``is_gone``: whether nobody waits for them any more. A server finds that out when it sends, which it does
+    not do where items are empty.
+    """
+
+    def __init__(self, items: Items, progress: Callable[[], None], is_gone: Callable[[], bool]) -> None:
         self._items = items
         self._progress = progress
+        self._is_gone = is_gone
 
     def __iter__(self) -> Iterator[object]:
         return self
@@ -57,6 +63,8 @@ class Pieces:
         self._progress()
         if item is Sign.END:
             raise StopIteration
+        if self._is_gone():
+            raise AbandonedError(LEFT)
         return item
 
     def close(self) -> None:
@@ -101,7 +109,7 @@ class ThreadItems:
         self._iterator = iterator
         self._orders: SimpleQueue[bool] = SimpleQueue()
         self._made: SimpleQueue[tuple[object, BaseException | None]] = SimpleQueue()
-        self._is_ordered = self._is_closed = False
+        self._is_ordered = False
         context = copy_context()
         threading.Thread(target=context.run, args=(self._make,), name="pyjob-stream", daemon=True).start()
 
@@ -121,9 +129,6 @@ class ThreadItems:
 
     def close(self) -> None:
         """End the generator, once it has made the item that was asked for."""
-        if self._is_closed:
-            return
-        self._is_closed = True
         self._orders.put(False)
         errors = [self._made.get()[1] for _ in range(1 + self._is_ordered)]
         for error in errors:
@@ -152,6 +157,7 @@ class LoopItems:
         """The next item, or that there is none yet. Raises `AbandonedError` where it was cancelled."""
         if self._is_over:
             return Sign.END
+        self._task.stay_out()
         if not self._is_ordered:
             self._is_ordered = True
             self._task.call(self._asked.set)
@@ -175,16 +181,25 @@ class LoopItems:
             self._task.result()
 
     async def _make(self, stream: AsyncIterable[object]) -> None:
-        iterator = aiter(stream)
+        import asyncio
+
+        iterator: Any = aiter(stream)
+        has_begun, unasked = False, list[object]()
         try:
             while not self._is_over:  # a generator may take no notice of being cancelled
-                await self._asked.wait()
-                self._asked.clear()
                 try:
-                    item = await anext(iterator)
-                except StopAsyncIteration:
-                    return
-                self._made.put(item)
+                    await self._asked.wait()
+                except asyncio.CancelledError as error:
+                    if not has_begun or self._task.is_cancelled or not hasattr(iterator, "athrow"):
+                        raise
+                    # By a time-out or a task group that it has entered, and that waits to hear of this.
+                    unasked.append(await iterator.athrow(error))
+                    continue
+                self._asked.clear()
+                has_begun = True
+                self._made.put(unasked.pop(0) if unasked else await anext(iterator))
+        except StopAsyncIteration:
+            return
         finally:
             await _aclose(iterator)
 

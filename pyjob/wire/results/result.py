@@ -72,4 +72,10 @@ def own_response(response: WerkzeugResponse, environ: WSGIEnvironment) -> Respon
     body, status, headers = response.get_wsgi_response(environ)
     if response.is_streamed:
         return StreamedResponse(status, headers, body, copy_context())
-    return Response(status, headers, b"".join(body))
+    try:
+        return Response(status, headers, b"".join(body))
+    finally:
+        # What its author wants done at the end (`call_on_close`).
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
