@@ -534,7 +534,7 @@ def test_a_call_that_is_over_leaves_nothing_of_its_request(client_of: ClientOf) 
     while job.thing is None:
         time.sleep(0.01)
     # From now on there is always one that is looked at.
-    staying = threading.Thread(target=client.post, args=("/stay",))
+    staying = threading.Thread(target=client.post, args=("/stay",), daemon=True)
     staying.start()
     first.join(PATIENCE)
     gc.collect()

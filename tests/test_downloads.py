@@ -1042,6 +1042,9 @@ def test_a_picture_is_png_with_its_colours_and_its_transparency(result_of: Resul
     picture.putpixel((1, 0), (0, 0, 0, 0))
     sent = image.open(io.BytesIO(result_of(lambda: picture).data))
     assert [sent.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0, 255), (0, 0, 0, 0)]
+    # With colours multiplied by their transparency, too.
+    sent = image.open(io.BytesIO(result_of(lambda: picture.convert("RGBa")).data))
+    assert [sent.getpixel((x, 0))[3] for x in (0, 1)] == [255, 0]
     depth = image.new("I", (1, 1), 40_000)
     assert image.open(io.BytesIO(result_of(lambda: depth).data)).getpixel((0, 0)) == 40_000
 
