@@ -56,6 +56,11 @@ JOB = f"""
                     except asyncio.CancelledError:
                         while not os.path.exists("let_go"):
                             await asyncio.sleep(0.01)
+                elif how == "spoilt":
+                    try:
+                        await self.go_on.wait()
+                    finally:
+                        raise KeyError("spoilt")
                 else:
                     await asyncio.sleep(float(how))
             except asyncio.CancelledError:
@@ -136,9 +141,21 @@ def test_a_caller_who_leaves_ends_its_coroutine_and_frees_its_slot(make_job: Mak
         assert (await call(server.port, n=1, how="0")).json["n"] == 1
 
     server = run(make_job(JOB, extra={"max_concurrency": 1}), scenario)
-    assert "POST /perform -, ran" in server.output
-    assert "the caller left before the answer" in server.output
+    (line,) = [line for line in server.lines if "POST /perform -, ran" in line]
+    assert "the caller left before the answer, tracing_id=" in line
     assert "Traceback" not in server.output
+
+
+def test_a_clean_up_that_fails_though_nobody_hears_of_it_is_told_of(make_job: MakeJob) -> None:
+    async def scenario(server: Server) -> None:
+        caller = await open_call(server.port, how="spoilt")
+        await until(server.port, lambda found: found["entered"] == 1)
+        caller.hang_up()
+        found = await until(server.port, lambda found: found["requests_done_total"] == 1)
+        assert found['request_internal_errors_total{endpoint="/perform"}'] == 1
+
+    server = run(make_job(JOB), scenario)
+    assert "/perform failed: no such key: 'spoilt'" in server.output
 
 
 def test_an_asynchronous_stream_is_ended_at_once(make_job: MakeJob) -> None:
@@ -176,10 +193,12 @@ def test_a_manifest_can_let_coroutines_run_to_their_end(make_job: MakeJob) -> No
         other = await open_call(server.port, path="/stream")
         await other.until(b"1")
         other.hang_up()
+        # The loop has looked for callers who left several times when this one is over.
+        await call(server.port, how=str(4 * LOOK_SECONDS))
         assert (await numbers(server.port))["pyjob_calls_running"] == 2
         await call(server.port, "/release")
         found = await until(server.port, lambda found: found["pyjob_calls_running"] == 0)
-        assert (found["cancelled"], found["ended"]) == (0, 2)
+        assert (found["cancelled"], found["ended"]) == (0, 3)
         assert found["pyjob_calls_abandoned_total"] == 2
 
     run(make_job(JOB, extra={"cancel_on_disconnect": "false"}), scenario)
@@ -727,7 +746,7 @@ def test_a_task_factory_that_fails_is_an_error_and_no_hang(
         items.close()
     answer = client.perform()
     assert (answer.status_code, answer.json["type"]) == (500, "TypeError")
-    assert client.application.close(0)
+    assert not client.application.send_away()
     assert "Exception in callback" not in caplog.text
 
 
@@ -838,3 +857,18 @@ def test_a_loop_that_waits_for_itself_says_so(client_of: ClientOf) -> None:
     answer = client.perform(n=1)
     assert answer.status_code == 500
     assert "inside an `async def`, await the method instead" in answer.json["error"]
+
+
+def test_a_loop_ends_with_its_application() -> None:
+    class Job:
+        async def perform(self) -> int:
+            return len(asyncio.all_tasks())
+
+    before = set(threading.enumerate())
+    application = pyjob.create(Job, load="now")
+    assert application.call("/perform") == 1
+    (thread,) = (one for one in set(threading.enumerate()) - before if one.name == "pyjob-async")
+    del application
+    gc.collect()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()

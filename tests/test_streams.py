@@ -394,6 +394,7 @@ def test_a_quiet_event_stream_says_that_it_is_there(
 def test_a_quiet_event_stream_is_ended_by_its_next_item_or_at_once(
     client: JobClient, job: Streaming, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    before = set(threading.enumerate())
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
     answer = ask(client, [1, "wait", 2], "text/event-stream", kind=kind, streamed=True)
     chunks = answer.iter_encoded()
@@ -405,7 +406,8 @@ def test_a_quiet_event_stream_is_ended_by_its_next_item_or_at_once(
     closing.join(60)
     assert job.closed.acquire(blocking=False)
     assert metric(client, "pyjob_calls_running") == 0
-    assert not [thread for thread in threading.enumerate() if thread.name == "pyjob-stream"]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name == "pyjob-stream"]
 
 
 def test_a_quiet_event_stream_is_over_when_its_clean_up_is(

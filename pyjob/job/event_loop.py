@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -173,10 +175,13 @@ class EventLoop:
                 self._loop.set_exception_handler(_tell)
                 self._pid = os.getpid()
                 self._calls, self._is_looking = {}, False
+                is_over = threading.Event()
                 self._thread = threading.Thread(
-                    target=_run, args=(self._loop,), name="pyjob-async", daemon=True
+                    target=_run, args=(self._loop, is_over), name="pyjob-async", daemon=True
                 )
                 self._thread.start()
+                # With its application; not with the interpreter, which has no time for that.
+                weakref.finalize(self, _end, self._loop, is_over, self._pid).atexit = False
             return self._loop
 
     def _begin(self, awaitable: Awaitable[Any], begin: Callable[[LoopTask], None]) -> LoopTask:
@@ -206,13 +211,23 @@ class EventLoop:
         loop.call_later(LOOK_SECONDS, self._look, loop, context=Context())
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run ``loop`` for good: a job that stops it, or exits in a task of its own, ends nobody else's call."""
-    while not loop.is_closed():
+def _run(loop: asyncio.AbstractEventLoop, is_over: threading.Event) -> None:
+    """Run ``loop`` until ``is_over``: a job that stops it, or exits in a task, ends nobody else's call."""
+    while not (loop.is_closed() or is_over.is_set()):
         try:
             loop.run_forever()
         except BaseException:
             logger.exception("the job's event loop was interrupted, and goes on")
+    with suppress(BaseException):  # what a job has left on it
+        loop.close()
+
+
+def _end(loop: asyncio.AbstractEventLoop, is_over: threading.Event, pid: int) -> None:
+    """Nobody can use ``loop`` any more: it gives its descriptors back."""
+    if pid == os.getpid():  # a child that was forked has no thread for it
+        is_over.set()
+        with suppress(RuntimeError):  # closed already
+            loop.call_soon_threadsafe(loop.stop)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
