@@ -124,8 +124,9 @@ def test_500_coroutines_wait_at_once_without_a_thread_each(make_job: MakeJob) ->
         before = threads_of(server)
         answers = await asyncio.gather(*(call(server.port, n=n, how="together") for n in range(TOGETHER)))
         assert sorted(answer.json["n"] for answer in answers) == [*range(TOGETHER)]
-        # None passed the barrier before all were there.
-        assert max(answer.json["threads"] for answer in answers) <= before + 10
+        # None passed the barrier before all were there. A machine that is busy takes a few threads for held
+        # ones: how many there are on a quiet one is counted in benchmarks/streaming.py.
+        assert max(answer.json["threads"] for answer in answers) <= before + TOGETHER // 10
 
     run(make_job(JOB), scenario)
 
