@@ -6,6 +6,8 @@ PyjobError
 ├── SampleError         a sample payload of the job does not work
 ├── ConflictError       two jobs, or a job and its host, cannot live in one process
 ├── StarterError        a new job cannot be begun in a folder
+├── StoreError          the store of tokens and approvals cannot be used, or not so
+│   └── LockedError     another program has it locked
 ├── AddressError        the server cannot listen where it is told to
 ├── ResultError         what the job returned cannot be sent
 └── JobError            an answer with an HTTP status; jobs raise it too
@@ -97,6 +99,14 @@ class ConflictError(PyjobError):
 
 class StarterError(PyjobError):
     """A new job cannot be begun in a folder, and why."""
+
+
+class StoreError(PyjobError):
+    """The store of tokens and approvals cannot be used, or not so (SPEC 8.4); the message has the remedy."""
+
+
+class LockedError(StoreError):
+    """Another program has the store locked, and for too long."""
 
 
 class AddressError(PyjobError):

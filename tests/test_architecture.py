@@ -32,6 +32,7 @@ HOUSE = [
     {"routes"},
     {"apps"},
     {"calls"},
+    {"access"},
     {"dispatcher"},
     {"context", "wire"},
     {"gate"},
@@ -168,9 +169,9 @@ from pyjob.own import JobSource, own_application
 application = own_application(JobSource(Path("examples/supersmart")))
 application.load()
 others = ("check", "render", "starter", "testing", "git", "cli.check", "cli.config", "cli.reload", "cli.new")
-unwanted = {f"pyjob.{name}" for name in others}
+unwanted = {f"pyjob.{name}" for name in (*others, "cli.access", "access.ledger", "access.store")}
 unwanted |= {"pyjob.environment.env_file", "pyjob.application.self_test", "pyjob.manifest.json_schema"}
-unwanted |= {"werkzeug.debug", "asyncio", "sysconfig", "subprocess", "packaging"}
+unwanted |= {"werkzeug.debug", "asyncio", "sysconfig", "subprocess", "packaging", "sqlite3"}
 new = set(sys.modules) - before
 assert not unwanted & new, unwanted & new
 """

@@ -13,7 +13,7 @@ from typing import TextIO
 import pyjob
 from pyjob.errors import PyjobError
 
-COMMANDS = ("run", "check", "new", "render", "schema", "version")
+COMMANDS = ("run", "check", "new", "access", "render", "schema", "version")
 EPILOG = """\
 examples:
   pyjob new house-price         begin a job

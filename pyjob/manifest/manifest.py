@@ -18,7 +18,7 @@ from pyjob.manifest.table import ROWS, SECTIONS, Reading
 
 _ENTRYPOINT = "jobtype_extra.entrypoint_path"
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_PATH_SEGMENT = re.compile(r"[A-Za-z0-9][-+._~A-Za-z0-9]{0,127}")
+PATH_SEGMENT = re.compile(r"[A-Za-z0-9][-+._~A-Za-z0-9]{0,127}")
 USER_IN_URL = re.compile(r"//[^/]*@")
 
 
@@ -173,7 +173,7 @@ def with_identity(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
     problems = [
         Problem(variable, expected, found(value))
         for variable, value in given.items()
-        if not _PATH_SEGMENT.fullmatch(value)
+        if not PATH_SEGMENT.fullmatch(value)
     ]
     if problems:
         raise ManifestError("environment", problems)

@@ -1,0 +1,65 @@
+"""Who is let in (SPEC 8.2, 8.3): a pure function of what is asked, by whom, and what is open.
+
+Paths are those that the dispatcher dispatches: decoded once, without the prefix that the caller used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+API = "/api/v1"
+# An orchestrator asks for these, and has no token.
+PROBES = frozenset(("/live", "/ready", "/health"))
+# Paths of the service itself, which are no short forms.
+SERVICE = PROBES | {"/", "/docs", "/openapi.json", "/metrics", "/status", "/status/data", "/favicon.ico"}
+# Methods that change nothing, and that browsers send without an Origin.
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class Verdict(Enum):
+    """What becomes of a request."""
+
+    OPEN = "needs no token"
+    LET_IN = "has a token"
+    UNKNOWN = "has no valid token"
+    FOREIGN = "has a cookie, but comes from the page of another site"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A valid token: ``name`` is whose it is; ``is_cookie`` where a browser has sent it by itself.
+
+    ``is_own_page``: whether the browser says that one of our pages has asked; None where it says nothing.
+    """
+
+    name: str
+    is_cookie: bool = False
+    is_own_page: bool | None = None
+
+
+def canonical(path: str) -> str:
+    """``path`` as it is judged: a short form as its path below `/api/v1`, without a slash at the end."""
+    path = path.rstrip("/") or "/"
+    if path in SERVICE or path == API or path.startswith((f"{API}/", "/docs/_assets/")):
+        return path
+    return f"{API}{path}"
+
+
+def is_covered(path: str, endpoints: Iterable[str]) -> bool:
+    """Whether canonical ``path`` is one of the canonical ``endpoints``, or below one by whole segments."""
+    return any(path == one or path.startswith(f"{one}/") for one in endpoints)
+
+
+def judge(path: str, method: str, credential: Credential | None, public: Iterable[str]) -> Verdict:
+    """Whether a request for ``path`` may go on; ``public`` are the canonical paths that need no token."""
+    if path in PROBES or is_covered(canonical(path), public):
+        return Verdict.OPEN
+    if credential is None:
+        return Verdict.UNKNOWN
+    if credential.is_cookie and not (
+        credential.is_own_page if credential.is_own_page is not None else method in SAFE_METHODS
+    ):
+        return Verdict.FOREIGN
+    return Verdict.LET_IN
