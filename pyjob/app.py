@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from pyjob.access.host import Decide
 from pyjob.application import Application
 from pyjob.environment import Environment, environment_of
 from pyjob.errors import EntryPointError, PyjobError
@@ -18,7 +19,7 @@ from pyjob.job.loader import Chdir, Surroundings, make_instance
 from pyjob.logs.setting_up import LogSettings, set_up_logging
 from pyjob.logs.strays import log_strays
 from pyjob.manifest import Manifest, find_manifest, manifest_of
-from pyjob.own import JobSource, assembled, maker_of, own_application, unloadable_application
+from pyjob.own import JobSource, access_of, assembled, maker_of, own_application, unloadable_application
 from pyjob.serving.server import DEFAULT_PORT, serve_application
 from pyjob.settings import Settings
 from pyjob.trace import NameCaller
@@ -42,6 +43,7 @@ def create(
     chdir: Chdir | None = None,
     threads: int | None = None,
     caller: NameCaller | None = None,
+    access: str | os.PathLike[str] | Decide | None = None,
     env: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> Application: ...
@@ -58,6 +60,7 @@ def create(
     chdir: Chdir | None = None,
     threads: int | None = None,
     caller: NameCaller | None = None,
+    access: str | os.PathLike[str] | Decide | None = None,
     env: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> Application | Iterable[bytes]:
@@ -73,8 +76,10 @@ def create(
     directory is the job's folder while it loads ("load", the default for a folder), for good (True)
     or never (False, the default for a class). ``threads``: how many the server has; one is kept free for
     probes where calls that wait hold threads. ``caller``: names who a request is from, or None, given its
-    environ; by default the header X-Caller-Name says. ``env``: variables that win over those of the manifest
-    and its secret file.
+    environ; by default the header X-Caller-Name says. ``access``: the file with tokens and approvals (SPEC 8;
+    by default the one that PYJOB_ACCESS names, if any), or a function that lets a request in by returning
+    True for its environ, probes aside. ``env``: variables that win over those of the manifest and its secret
+    file.
 
     Raises `ManifestError` for a faulty manifest or secret file, `EntryPointError` for a class that is no job,
     TypeError and ValueError for options that make no sense.
@@ -96,6 +101,7 @@ def create(
             settings=settings,
             threads=threads,
             caller=caller,
+            access=access,
             chdir=True if chdir is None else chdir,
             roots=(create,),
         )
@@ -111,6 +117,7 @@ def create(
             prefix=prefix,
             threads=threads,
             caller=caller,
+            access=access_of(access, caller, found),
         )
     else:
         found, environment = _configuration_of(source, manifest, env)
@@ -123,6 +130,7 @@ def create(
             prefix=prefix,
             threads=threads,
             caller=caller,
+            access=access_of(access, caller, found),
         )
     if load == "now":
         application.load()

@@ -9,9 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyjob.access.access import Access
+from pyjob.access.guard import Guard
+from pyjob.access.host import Decide, HostAccess
 from pyjob.application import Application
 from pyjob.environment import Environment, environment_of
-from pyjob.errors import ManifestError
+from pyjob.errors import ManifestError, Problem
 from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instance
 from pyjob.logs.setting_up import LogKeeper, LogSettings, hide_in_logs, set_up_logging
 from pyjob.logs.strays import log_strays
@@ -21,6 +24,8 @@ from pyjob.settings import Deployment, Settings
 from pyjob.trace import NameCaller, TraceHeaders, Tracer
 
 logger = logging.getLogger(__name__)
+
+ACCESS_VARIABLE = "PYJOB_ACCESS"
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ def own_application(
     settings: Settings | None = None,
     threads: int | None = None,
     caller: NameCaller | None = None,
+    access: str | os.PathLike[str] | Decide | None = None,
     log_level: str | None = None,
     chdir: Chdir = True,
     roots: tuple[object, ...] = (),
@@ -88,6 +94,7 @@ def own_application(
         prefix=prefix,
         threads=threads,
         caller=caller,
+        access=access_of(access, caller, manifest),
         loaded=keeper.look_after,
         roots=roots,
     )
@@ -103,29 +110,61 @@ def assembled(
     prefix: str = "",
     threads: int | None = None,
     caller: NameCaller | None = None,
+    access: Access | None = None,
     loaded: Callable[[], None] = lambda: None,
     roots: tuple[object, ...] = (),
 ) -> Application:
     """An application of what is known of a job and of its server.
 
-    ``caller`` names who a request is from; ``loaded`` is called once all code that loads the job has run.
+    ``caller`` names who a request is from, unless ``access`` knows that; ``loaded`` is called once all code
+    that loads the job has run.
     """
     hide_in_logs(environment.mask)
     # The job's variables are in force only once it loads, but the rest is to be known before.
     variables = {**os.environ, **environment.variables}
+    name_caller = caller if access is None else access.caller_of
     return Application(
         manifest,
         make_instance=maker,
         surroundings=surroundings,
         settings=settings or Settings(),
         deployment=Deployment.from_environment(variables),
-        tracer=Tracer(TraceHeaders.from_environment(variables), environment.mask, caller),
+        tracer=Tracer(TraceHeaders.from_environment(variables), environment.mask, name_caller),
         environment=environment,
         loaded=loaded,
         meet_server=lambda application, environ: meet(application, environ, application, *roots),
         threads=threads,
         prefix=prefix,
+        access=access,
     )
+
+
+def access_of(
+    given: str | os.PathLike[str] | Decide | None, caller: NameCaller | None, manifest: Manifest
+) -> Access | None:
+    """Who decides who is let in: the store or the function that is ``given``, else the store of PYJOB_ACCESS.
+
+    None where there is none of these: everybody is let in. Raises ValueError and `ManifestError`.
+    """
+    if callable(given):
+        return HostAccess(given, caller)
+    if given is None:
+        given = os.environ.get(ACCESS_VARIABLE)
+        if given == "":  # perhaps of a variable that should have been there: nobody is let in by that
+            expected = "the path of a store (unset it to let in everybody)"
+            raise ManifestError("environment", [Problem(ACCESS_VARIABLE, expected, "nothing")])
+    if given is None:
+        return None
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given):
+        raise ValueError(
+            f"access: expected the path of a store, or a function of the environ, found {given!r}"
+        )
+    if caller is not None:
+        raise ValueError("caller: tokens name the callers where there is a store of them: give one of both")
+    # Few applications have any use for SQLite.
+    from pyjob.access.store.store import Store
+
+    return Guard(Store(given), name=manifest.name, version=manifest.version, listed=manifest.public_endpoints)
 
 
 def maker_of(
@@ -141,7 +180,12 @@ def maker_of(
     return make
 
 
-def unloadable_application(error: Exception, folder: Path, log_level: str | None = None) -> Application:
+def unloadable_application(
+    error: Exception,
+    folder: Path,
+    log_level: str | None = None,
+    access: str | os.PathLike[str] | None = None,
+) -> Application:
     """An application in place of the job in ``folder``: its probes and the log tell of ``error``."""
     set_up_logging(LogSettings.from_environment(os.environ, log_level))
     for line in str(error).splitlines():
@@ -153,7 +197,11 @@ def unloadable_application(error: Exception, folder: Path, log_level: str | None
     manifest = manifest_of(None, name=folder.name, folder=folder)
     with suppress(ManifestError):  # it may be the fault
         manifest = with_identity(manifest, os.environ)
-    application = assembled(manifest, Environment(), refuse, Surroundings(False))
+    try:
+        decides = access_of(access, None, manifest)
+    except ManifestError:  # told already
+        decides = HostAccess(lambda _: False, None)
+    application = assembled(manifest, Environment(), refuse, Surroundings(False), access=decides)
     with suppress(type(error)):
         application.load()  # so that it has failed when the first request comes
     return application

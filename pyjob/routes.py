@@ -15,7 +15,6 @@ from pyjob.apps.probes import ProbesRoom
 from pyjob.apps.static import FileRoom, FolderRoom
 from pyjob.apps.status import StatusRoom
 from pyjob.apps.webview import WebviewRoom
-from pyjob.dispatcher import ANY, PREFIX, Methods, Routes, RouteTable, quoted, quoted_page, redirect
 from pyjob.environment.mask import Mask
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.job import Job, secret_files
@@ -23,6 +22,8 @@ from pyjob.manifest import Manifest
 from pyjob.method.schema import is_plain_json
 from pyjob.method.signature import Signature, shown_default
 from pyjob.openapi.document import CALLS, openapi_document
+from pyjob.routing.links import PREFIX, quoted, quoted_page, redirect
+from pyjob.routing.table import ANY, Methods, Routes, RouteTable
 from pyjob.wire.response import json_response
 
 if TYPE_CHECKING:

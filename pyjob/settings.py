@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pyjob.manifest.fields import FieldError, origins
+
 
 @dataclass(frozen=True)
 class Settings:
     """``access_log``: whether each call gets a line in the log.
 
     ``self_test``: ready only once every sample payload has been answered, each within so many seconds.
-    ``status``: whether there is a page at `/status`.
+    ``status``: whether there is a page at `/status`. ``cors_origins``: origins whose pages may call the job,
+    beside those of its manifest. ``caller_metrics``: whether calls are counted by the names of callers.
+    Raises ValueError for what is no origin.
     """
 
     access_log: bool = True
     self_test: float | None = None
     status: bool = True
+    cors_origins: tuple[str, ...] = ()
+    caller_metrics: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            origins(self.cors_origins)
+        except FieldError as error:
+            one = error.problems[0]
+            raise ValueError(f"cors_origins{one.path}: expected {one.expected}, found {one.found}") from None
 
 
 @dataclass(frozen=True)

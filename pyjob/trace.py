@@ -107,6 +107,7 @@ class Tracer:
         self.answer_names = (REQUEST_ID,) if same else (headers.tracing_id, REQUEST_ID)
         self._id_key, self._request_id_key = _key(headers.tracing_id), _key(REQUEST_ID)
         self._caller_key = _key(headers.caller)
+        self._caller_keys = {self._caller_key, _key(CALLER_HEADER)}
         self._mask = mask
         self._masks = (mask,) if mask else ()
         self._name_caller = name_caller
@@ -129,9 +130,19 @@ class Tracer:
             trace.masks = (*self._masks, *outer.masks)
         if self._name_caller is not None:
             trace.caller = self._mask(_named(self._name_caller, environ, trace))
+            self.tell_job(environ, trace)
         elif caller := environ.get(self._caller_key):
             trace.caller = self._mask(caller if PLAIN.match(caller) else _cleaned(caller))
         return trace
+
+    def tell_job(self, environ: WSGIEnvironment, trace: Trace) -> None:
+        """Let the headers of a request say who it is from, where it is not them who do."""
+        if self._name_caller is None:
+            return
+        for key in self._caller_keys:  # whatever the client has put there
+            environ.pop(key, None)
+            if trace.caller:
+                environ[key] = trace.caller.encode().decode("latin-1")  # as PEP 3333 has them
 
     def trace_within(self, tracing_id: str | None = None, caller: str | None = None) -> Trace:
         """The trace of a call in process: as it is told, else that of the request around it, or a new one."""

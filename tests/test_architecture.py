@@ -33,7 +33,7 @@ HOUSE = [
     {"apps"},
     {"calls"},
     {"access"},
-    {"dispatcher"},
+    {"routing"},
     {"context", "wire"},
     {"gate"},
     {"logs", "metrics", "openapi", "state", "settings"},

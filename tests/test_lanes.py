@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from pyjob.dispatcher import Lane
 from pyjob.gate.row import Row
 from pyjob.lanes import pool as pools
 from pyjob.lanes.lanes import Lanes
 from pyjob.lanes.pool import Pool
 from pyjob.lanes.warden import Warden
+from pyjob.routing.table import Lane
 
 
 class Request:

@@ -20,7 +20,8 @@ from werkzeug.test import Client, EnvironBuilder
 from werkzeug.wsgi import FileWrapper
 
 from pyjob.apps.static import FolderRoom
-from pyjob.dispatcher import PATH, REST
+from pyjob.routing.links import PATH
+from pyjob.routing.table import REST
 from tests.conftest import ClientOf, JobClient, MakeJob
 from tests.views import without_ids
 

@@ -21,7 +21,7 @@ from werkzeug.test import Client
 
 import pyjob
 from pyjob.lanes.lanes import Lanes
-from pyjob.serving.channel import Channel
+from pyjob.serving.connection.channel import Channel
 from tests.callers import HELD, call, calling, get, hold, pipe, release, until, until_waiting
 from tests.conftest import MakeJob
 from tests.servers import started

@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 import pyjob
 from pyjob.environment.mask import Mask
 from pyjob.gate.door import SEAT, Parked
-from pyjob.serving.seat import Seat
+from pyjob.serving.connection.seat import Seat
 from pyjob.trace import IdSource, TraceHeaders, Tracer
 from tests.conftest import ClientOf, JobClient, MakeJob
 from tests.hosts import host_log

@@ -5,6 +5,7 @@ Paths are those that the dispatcher dispatches: decoded once, without the prefix
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -12,8 +13,13 @@ from enum import Enum
 API = "/api/v1"
 # An orchestrator asks for these, and has no token.
 PROBES = frozenset(("/live", "/ready", "/health"))
-# Paths of the service itself, which are no short forms.
+SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
+# Paths of the service itself, which are no short forms; and what its pages are made of.
 SERVICE = PROBES | {"/", "/docs", "/openapi.json", "/metrics", "/status", "/status/data", "/favicon.ico"}
+SERVICE |= {SIGN_IN, SIGN_OUT}
+ASSETS = re.compile(r"/(?:docs|status|sign-in)/_assets/")
+# What needs no token, whatever a manifest says.
+ALWAYS_OPEN = PROBES | {SIGN_IN, SIGN_OUT}
 # Methods that change nothing, and that browsers send without an Origin.
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
@@ -42,7 +48,7 @@ class Credential:
 def canonical(path: str) -> str:
     """``path`` as it is judged: a short form as its path below `/api/v1`, without a slash at the end."""
     path = path.rstrip("/") or "/"
-    if path in SERVICE or path == API or path.startswith((f"{API}/", "/docs/_assets/")):
+    if path in SERVICE or path == API or path.startswith(f"{API}/") or ASSETS.match(path):
         return path
     return f"{API}{path}"
 
@@ -53,8 +59,11 @@ def is_covered(path: str, endpoints: Iterable[str]) -> bool:
 
 
 def judge(path: str, method: str, credential: Credential | None, public: Iterable[str]) -> Verdict:
-    """Whether a request for ``path`` may go on; ``public`` are the canonical paths that need no token."""
-    if path in PROBES or is_covered(canonical(path), public):
+    """Whether a request for ``path`` may go on; ``public`` are the canonical paths that need no token.
+
+    HEAD and OPTIONS are judged as GET: what is open is so for every method.
+    """
+    if path in ALWAYS_OPEN or path.startswith(f"{SIGN_IN}/_assets/") or is_covered(canonical(path), public):
         return Verdict.OPEN
     if credential is None:
         return Verdict.UNKNOWN

@@ -8,13 +8,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pyjob.access.access import Access
+from pyjob.access.guard import Guard
+from pyjob.application.entrance import Entrance
 from pyjob.application.numbers import Numbers
 from pyjob.application.reception import Reception
-from pyjob.application.rooms import Rooms, as_wsgi
+from pyjob.application.rooms import Rooms
 from pyjob.application.servers import Servers
+from pyjob.application.tables import Tables
 from pyjob.apps.call import CallRoom
+from pyjob.apps.sign_in import SignInRoom
 from pyjob.context import JobContext
-from pyjob.dispatcher import Dispatcher, Lane, RouteTable, checked_prefix
 from pyjob.environment import Environment
 from pyjob.errors import ConflictError, EntryPointError, JobError, ManifestError, SampleError
 from pyjob.gate.admission import GOING_DOWN
@@ -26,7 +30,9 @@ from pyjob.logs.access import AccessLog
 from pyjob.logs.failure import log_failure, log_safely
 from pyjob.manifest import Manifest, remarks_on
 from pyjob.openapi.document import CALLS
-from pyjob.routes import job_routes, waiting_routes
+from pyjob.routing.dispatcher import Dispatcher
+from pyjob.routing.links import checked_prefix
+from pyjob.routing.table import Lane
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
 from pyjob.trace import Tracer, traced
@@ -48,7 +54,8 @@ class Application:
 
     Nothing that would not survive a fork exists before it serves: loading begins with `start`, which
     the first request calls where nobody has (SPEC 10.3). ``manifest``, ``environment``, ``state``, ``gates``,
-    ``gate`` (that of the calls), ``job`` (None until it is read) and ``reception`` are for reading.
+    ``gate`` (that of the calls), ``job`` (None until it is read), ``reception`` and ``is_open`` (everybody is
+    let in) are for reading.
     ``meet_server`` is called with the first request of each server: only its environ tells which one this
     is. ``threads``: how many that one has, where somebody knows (SPEC 10.4).
     """
@@ -67,33 +74,34 @@ class Application:
         tracer: Tracer,
         threads: int | None = None,
         prefix: str = "",
+        access: Access | None = None,
     ) -> None:
         self.manifest = manifest
         self._settings = settings
-        self._deployment = deployment
         self.state = State()
         self.job: Job | None = None
         self._make_instance = make_instance
         self._surroundings = surroundings
-        self._prefix = checked_prefix(prefix)
-        self._base_url = f"{self._prefix}/pub/job/{manifest.name}/{manifest.version}{CALLS}/webview"
         self.environment = environment
         self._mask = environment.mask
         access_log = AccessLog(wanted=settings.access_log)
-        self.reception = Reception(tracer, self._mask, access_log, self.state)
+        origins = (*manifest.jobtype_extra.cors_origins, *settings.cors_origins)
+        self.is_open = access is None
+        self.reception = Reception(tracer, self._mask, access_log, self.state, origins=origins, access=access)
         self._context = JobContext(tracer.headers)
         self._event_loop = EventLoop()
-        self._calls: dict[str, CallRoom] = {}
+        self._calls: Mapping[str, CallRoom] = {}
         extra = manifest.jobtype_extra
         self.gates = Row(extra.max_concurrency, extra.max_concurrency_queue, extra.queue_timeout)
         self.gate = self.gates.calls
         self._asgi: AsgiApplication | None = None
         self._starts_webview = False
         self.threads = threads
-        self._numbers = Numbers(manifest, self.gate, self.state)
+        self._numbers = Numbers(manifest, self.gate, self.state, by_caller=settings.caller_metrics)
         self._loaded = loaded
         self._meet_server = meet_server
-        self._rooms = Rooms(
+        sign_in = SignInRoom(access) if isinstance(access, Guard) else None
+        rooms = Rooms(
             manifest=manifest,
             gates=self.gates,
             numbers=self._numbers,
@@ -104,7 +112,11 @@ class Application:
             mask=self._mask,
             threads=threads,
             meet=self._meet,
+            access=access,
+            sign_in=sign_in,
         )
+        entrance = None if access is None else Entrance(access, sign_in, self._numbers.add_access())
+        self._tables = Tables(rooms, self.state, deployment, prefix=checked_prefix(prefix), entrance=entrance)
         self._servers = Servers()
         self._changing = threading.Lock()
         # What answers once the server is known; None before loading has begun.
@@ -217,9 +229,7 @@ class Application:
             if self._table is not None:
                 return False
             waiting = error_response(503, "the job is still loading", headers=RETRY_SOON)
-            self._table = self._dispatcher(
-                waiting_routes(RETRY_SOON, has_status=self._settings.status), waiting
-            )
+            self._table = self._tables.without_job(waiting, RETRY_SOON)
             return True
 
     def _turn_to(self, table: Dispatcher) -> None:
@@ -237,7 +247,7 @@ class Application:
         name, began = f"job {self.manifest.name} {self.manifest.version}", time.perf_counter()
         try:
             job = self.job = self._load_job()
-            table = self._job_table(job)
+            table = self._table_of(job)
             if self._settings.self_test is not None:
                 # Few servers send samples.
                 from pyjob.application.self_test import try_samples
@@ -250,7 +260,7 @@ class Application:
             # Whatever it is: sys.exit() in a job must not end the server.
             reason = reason_of(error, self.manifest, self._mask)
             failed = error_response(503, f"the job failed to start: {reason}")
-            self._turn_to(self._dispatcher(waiting_routes(has_status=self._settings.status), failed))
+            self._turn_to(self._tables.without_job(failed))
             # The message of a broken rule is enough; anything else wants its traceback.
             broken_rule = isinstance(error, (EntryPointError, ConflictError, ManifestError, SampleError))
             told = None if broken_rule else error
@@ -267,7 +277,7 @@ class Application:
                 instance = self._make_instance()
                 self._context.attach(instance)
                 wait_for = self._event_loop.wait_for
-                job = read_job(instance, self.manifest, base_url=self._base_url, wait_for=wait_for)
+                job = read_job(instance, self.manifest, base_url=self._tables.base_url, wait_for=wait_for)
         finally:
             self._loaded()  # also where it fails: the log is to say why
         for warning in job.warnings:
@@ -275,26 +285,7 @@ class Application:
         self._numbers.add_job(job.metrics, self._mask)
         return job
 
-    def _dispatcher(self, routes: RouteTable, otherwise: WSGIApplication | None = None) -> Dispatcher:
-        routes.at_all(self._rooms.service(self.state, self._deployment))
-        return Dispatcher(
-            routes,
-            prefix=self._prefix,
-            otherwise=otherwise,
-            mask=self._mask,
-        )
-
-    def _job_table(self, job: Job) -> Dispatcher:
-        """Everything that waits for the job."""
-        calls = [(endpoint, self._rooms.call(endpoint)) for endpoint in job.endpoints]
-        # In process there are no methods: where a path has two, POST is the call.
-        for endpoint, room in sorted(calls, key=lambda call: call[0].method):
-            self._calls[endpoint.path] = room
-        webview = None
-        if job.webview is not None:
-            application = as_wsgi(job.webview, self._mask)
-            self._asgi = application if isinstance(application, AsgiApplication) else None
-            webview = self._rooms.webview(application, base_url=self._base_url, prefix=self._prefix)
-        has_status = self._settings.status
-        routes = job_routes(job, calls, webview, self.manifest, self._mask, has_status=has_status)
-        return self._dispatcher(routes)
+    def _table_of(self, job: Job) -> Dispatcher:
+        table = self._tables.of(job)
+        self._calls, self._asgi = table.calls, table.asgi
+        return table.dispatcher

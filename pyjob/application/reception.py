@@ -7,14 +7,16 @@ from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pyjob.dispatcher import PATH
+from pyjob.access.access import ADMITTED, Access
 from pyjob.environment.mask import Mask
 from pyjob.errors import one_line
 from pyjob.gate.door import SEAT, Seat
-from pyjob.logs.access import TOLD, AccessLog
+from pyjob.logs.access import TOLD, WHY, AccessLog
 from pyjob.openapi.document import CALLS
+from pyjob.routing.links import PATH
 from pyjob.state import State
 from pyjob.trace import CURRENT, Tracer
+from pyjob.wire.cors import Cors, Headers
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 # Asked again and again by machines: what becomes of it is no news.
 ASKED_BY_MACHINES = frozenset(("/live", "/ready", "/health", "/metrics", "/status/data"))
 LONGEST_PATH = 200
+# What a script of another origin may read of an answer, beside its ids and what every script may.
+EXPOSED = ("Retry-After", "Content-Disposition")
 WHY_NOT: Mapping[str, str] = MappingProxyType(
     {"loading": "the job is still loading", "failed": "the job failed to start"}
 )
@@ -32,16 +36,28 @@ class Reception:
     """Lets requests into one application.
 
     Calls and pages tell of themselves; it tells of everything else that is refused, and by its ``state`` why
-    that is.
+    that is. ``origins`` are those whose pages may call it. ``access`` is None where everybody is let in.
     """
 
-    def __init__(self, tracer: Tracer, mask: Mask, access_log: AccessLog, state: State) -> None:
+    def __init__(
+        self,
+        tracer: Tracer,
+        mask: Mask,
+        access_log: AccessLog,
+        state: State,
+        *,
+        origins: Iterable[str] = (),
+        access: Access | None = None,
+    ) -> None:
         self.tracer = tracer
         self._mask = mask
         self._access_log = access_log
         self._state = state
+        self._access = access
         self._names = tracer.answer_names
         self._lower_names = frozenset(name.lower() for name in tracer.answer_names)
+        allowed = tuple(origins)
+        self._cors = Cors(allowed, (*self._names, *EXPOSED)) if allowed else None
 
     def receive(
         self, application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
@@ -49,8 +65,19 @@ class Reception:
         """The answer of ``application``, made in the context of the request's trace."""
         seat: Seat | None = environ.get(SEAT)
         waiting = None if seat is None else seat.waiting
-        # A request that has waited is the same request when it comes again.
-        trace = self.tracer.trace_of(environ) if waiting is None else waiting.trace
+        if self._access is not None:
+            self._access.receive(environ)
+        if waiting is None:
+            trace = self.tracer.trace_of(environ)
+        else:
+            # A request that has waited is the same request when it comes again.
+            trace, environ[ADMITTED] = waiting.trace, True
+            self.tracer.tell_job(environ, trace)
+        cors = self._cors
+        granted: Headers | None = None
+        if cors is not None:
+            granted = cors.granted(environ.get("HTTP_ORIGIN"))
+            application = cors.preflight(environ, granted) or application
 
         def begin(
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
@@ -62,7 +89,7 @@ class Reception:
                 if name.lower() in self._lower_names:  # the job may give its answer an id of its own
                     ids = _missing(ids, headers)
                     break
-            headers = headers + ids
+            headers = headers + ids if cors is None else cors.shared(headers + ids, granted)
             if exc_info is None:
                 return start_response(status, headers)
             return start_response(status, headers, exc_info)
@@ -73,14 +100,18 @@ class Reception:
         finally:
             CURRENT.reset(token)
 
+    def shared(self, headers: Headers, origin: str | None) -> Headers:
+        """``headers`` of an answer to what the application never sees, with those for a page of ``origin``."""
+        return headers if self._cors is None else self._cors.shared(headers, self._cors.granted(origin))
+
     def _tell(self, status: str, environ: WSGIEnvironment) -> None:
         path = environ.get(PATH)
-        if path in ASKED_BY_MACHINES:
+        if path in ASKED_BY_MACHINES and WHY not in environ:
             return
         environ[TOLD] = True
         if path is None:  # one that is refused as it stands
             path = environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace")
-        why = WHY_NOT.get(self._state.status, "") if status.startswith("503") else ""
+        why = WHY_NOT.get(self._state.status, "") if status.startswith("503") else environ.get(WHY, "")
         self.tell_refused(environ["REQUEST_METHOD"], path, status, why)
 
     def tell_refused(self, method: str, path: str, status: str, why: str) -> None:

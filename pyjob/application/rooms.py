@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pyjob.access.access import Access
 from pyjob.application.numbers import Numbers
 from pyjob.apps.call import CallRoom
 from pyjob.apps.probes import ProbesRoom
+from pyjob.apps.sign_in import SignInRoom
 from pyjob.apps.status import StatusRoom
 from pyjob.apps.webview import WebviewRoom
 from pyjob.context import JobContext
-from pyjob.dispatcher import Routes
 from pyjob.environment.mask import Mask
 from pyjob.gate.admission import Admission, Uncounted
 from pyjob.gate.row import Row
@@ -23,6 +24,7 @@ from pyjob.logs.access import AccessLog
 from pyjob.manifest import Manifest
 from pyjob.method.returns import declared_type
 from pyjob.routes import service_routes
+from pyjob.routing.table import Routes
 from pyjob.settings import Deployment, Settings
 from pyjob.state import State
 from pyjob.wire.asgi import AsgiApplication, is_asgi
@@ -38,7 +40,8 @@ class Rooms:
     """What the rooms of one application share.
 
     ``threads``: how many its server has, where somebody knows (SPEC 10.4). ``meet`` is called where a room
-    may meet a new server. ``since``: when the application was made, by `time.monotonic`.
+    may meet a new server. ``access`` is None where everybody is let in, ``sign_in`` where nobody can sign in.
+    ``since``: when the application was made, by `time.monotonic`.
     """
 
     manifest: Manifest
@@ -51,13 +54,16 @@ class Rooms:
     mask: Mask
     threads: int | None
     meet: Callable[[WSGIEnvironment], None]
+    access: Access | None
+    sign_in: SignInRoom | None
     since: float = field(default_factory=time.monotonic)
     encode: Callable[[object], bytes] = field(default_factory=encoder)
 
     def service(self, state: State, deployment: Deployment) -> Routes:
         """What answers in every ``state`` of the job."""
         name, version = self.manifest.name, self.manifest.version
-        probes = ProbesRoom(state, deployment, name=name, version=version, stuck=self._stuck)
+        fault = None if self.access is None else self.access.fault
+        probes = ProbesRoom(state, deployment, name=name, version=version, stuck=self._stuck, closed=fault)
         status = None
         if self.settings.status:
             status = StatusRoom(
@@ -71,7 +77,8 @@ class Rooms:
                 since=self.since,
                 mask=self.mask,
             )
-        return service_routes(probes, self.numbers.registry, status)
+        doors = {} if self.sign_in is None else self.sign_in.routes()
+        return {**service_routes(probes, self.numbers.registry, status), **doors}
 
     def call(self, endpoint: Endpoint) -> CallRoom:
         """The room of one endpoint."""

@@ -15,7 +15,6 @@ from pyjob.calls.awaited import Awaited
 from pyjob.calls.record import CallRecord, is_failure
 from pyjob.calls.stream import ItemBody, ItemIterator, stream_response
 from pyjob.context import JobContext
-from pyjob.dispatcher import Lane
 from pyjob.environment.mask import Mask
 from pyjob.gate.admission import Admission, Call, close_files
 from pyjob.gate.door import SEAT, Parked, Seat, Waiting
@@ -23,6 +22,7 @@ from pyjob.gate.gate import stays
 from pyjob.job.endpoints import Endpoint
 from pyjob.job.event_loop import EventLoop, LoopTask
 from pyjob.logs.access import TOLD, AccessLog
+from pyjob.routing.table import Lane
 from pyjob.wire.body.arguments import reader_of
 from pyjob.wire.body.upload import Uploaded
 from pyjob.wire.downloads.download import Answer

@@ -26,7 +26,7 @@ from pyjob.apps.pages.assets import (
     page_of,
     read,
 )
-from pyjob.dispatcher import Routes
+from pyjob.routing.table import Routes
 from pyjob.wire.file import file_response
 from pyjob.wire.response import bytes_response, error_response
 

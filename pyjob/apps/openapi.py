@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pyjob.dispatcher import PREFIX, quoted
+from pyjob.routing.links import PREFIX, quoted
 from pyjob.wire.compression import compressed
 from pyjob.wire.response import bytes_response
 

@@ -17,7 +17,8 @@ class ProbesRoom:
     """Tells the ``state`` of the job ``name`` at ``version``.
 
     ``stuck`` says what a running call is stuck at, if one is: then an orchestrator had better restart
-    the process.
+    the process. ``closed`` says why nobody can be let in, if so: that makes it unready, and a restart would
+    not help.
     """
 
     def __init__(
@@ -28,9 +29,11 @@ class ProbesRoom:
         name: str,
         version: str,
         stuck: Callable[[], str | None] = lambda: None,
+        closed: Callable[[], str | None] | None = None,
     ) -> None:
         self._state = state
         self._stuck = stuck
+        self._closed = closed
         self._deployment = deployment
         self._name = name
         self._version = version
@@ -53,27 +56,31 @@ class ProbesRoom:
 
     def ready(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """200 once the job can be called."""
-        ready = self._state.status == "ready"
+        ready = self._state.status == "ready" and self._closing() is None
         return json_response(200 if ready else 500, {"ready": ready})(environ, start_response)
 
     def health(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """All of it, with what is known of the deployment."""
-        status, deployment, error = self._state.status, self._deployment, self._error()
-        passes = status == "ready" and error is None
+        deployment, error, closed = self._deployment, self._error(), self._closing()
+        ready = self._state.status == "ready" and closed is None
+        passes = ready and error is None
         body = {
             "service": "job",
             "job_name": self._name,
             "job_version": self._version,
             "live": error is None,
-            "ready": status == "ready",
+            "ready": ready,
             "status": "pass" if passes else "fail",
-            "error": error,
+            "error": error or closed,
             "git_version": deployment.git_version,
             "deployed_by_racetrack_version": deployment.deployed_by_racetrack_version,
             "deployment_timestamp": deployment.deployment_timestamp,
             "job_type_version": deployment.job_type_version,
         }
         return json_response(200 if passes else 500, body)(environ, start_response)
+
+    def _closing(self) -> str | None:
+        return None if self._closed is None else self._closed()
 
     def _error(self) -> str | None:
         return self._state.error if self._state.status == "failed" else self._stuck()

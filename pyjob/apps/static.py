@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyjob.dispatcher import PATH, REST, redirect_to_slash
+from pyjob.routing.links import PATH, redirect_to_slash
+from pyjob.routing.table import REST
 from pyjob.wire.content_type import guess_content_type, with_charset
 from pyjob.wire.file import NO_SNIFFING, FileResponse, file_response
 from pyjob.wire.response import Response, error_response

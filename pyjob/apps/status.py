@@ -25,13 +25,13 @@ from pyjob.apps.pages.assets import (
     own_assets,
     page_of,
 )
-from pyjob.dispatcher import Routes
 from pyjob.environment.mask import Mask
 from pyjob.gate.gate import Gate
 from pyjob.metrics.calls import CallMetrics
 from pyjob.metrics.history import WIDTH, Bin
 from pyjob.metrics.job import JobMetrics
-from pyjob.metrics.plain import cut
+from pyjob.metrics.report.plain import cut
+from pyjob.routing.table import Routes
 from pyjob.state import State
 from pyjob.wire.response import bytes_response
 

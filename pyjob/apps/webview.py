@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from pyjob.context import JobContext
-from pyjob.dispatcher import PATH, REST, Lane, redirect_to_slash, without_body
 from pyjob.environment.mask import Mask
 from pyjob.errors import BodyError, JobError, kind_of, one_line
 from pyjob.gate.admission import Admission, Call
@@ -19,6 +18,9 @@ from pyjob.gate.gate import stays
 from pyjob.logs.access import TOLD, AccessLog
 from pyjob.logs.failure import log_failure
 from pyjob.openapi.document import CALLS
+from pyjob.routing.dispatcher import without_body
+from pyjob.routing.links import PATH, redirect_to_slash
+from pyjob.routing.table import REST, Lane
 from pyjob.wire.body.payload import BoundedBody, too_long
 from pyjob.wire.failure import failure_of
 from pyjob.wire.page import Page

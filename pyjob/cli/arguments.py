@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import socket
+from contextlib import suppress
 from pathlib import Path
 
-from pyjob.dispatcher import checked_prefix
-from pyjob.manifest.fields import LONGEST_WAIT
+from pyjob.manifest.fields import LONGEST_WAIT, FieldError, origins
+from pyjob.routing.links import checked_prefix
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
@@ -47,6 +49,27 @@ def address(text: str) -> str:
     if not _HOST.fullmatch(host) or not number or port(number) == 0:
         raise argparse.ArgumentTypeError(f"expected HOST:PORT, found {text!r}")
     return text
+
+
+def proxy(text: str) -> str:
+    """One IP address, as the connections from there tell it; ``localhost`` stands for a Unix socket."""
+    if text == "localhost":
+        return text
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            return socket.inet_ntop(family, socket.inet_pton(family, text))
+    raise argparse.ArgumentTypeError(
+        f"expected the IP address of one proxy, or localhost with --unix-socket, found {text!r}"
+    )
+
+
+def origin(text: str) -> str:
+    """An origin whose pages may call the job, or ``*``."""
+    try:
+        return origins([text])[0]
+    except FieldError as error:
+        problem = error.problems[0]
+        raise argparse.ArgumentTypeError(f"expected {problem.expected}, found {problem.found}") from None
 
 
 def some_text(text: str) -> str:

@@ -47,7 +47,7 @@ def add_to(commands: Commands) -> None:
     )
     _add_job(parser)
     _add_server(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, refuse=parser.error)
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
@@ -136,13 +136,42 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         help="what a proxy in front strips, such as /ml",
     )
     server.add_argument(
+        "--trusted-proxy",
+        type=arguments.proxy,
+        metavar="ADDRESS",
+        help="the proxy in front, whose X-Forwarded-For, -Proto and -Host are believed; localhost with "
+        "--unix-socket (default: nobody's are)",
+    )
+    server.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        type=arguments.origin,
+        metavar="ORIGIN",
+        help='pages of this origin may call the job, such as https://example.com; "*" for any (repeatable)',
+    )
+    server.add_argument(
+        "--access",
+        type=arguments.some_text,
+        metavar="FILE",
+        help="let in only who has a token, by the store that `pyjob access init` has made (default: the file "
+        "that PYJOB_ACCESS names; without either, everybody is let in)",
+    )
+    server.add_argument(
         "--log-level", choices=list(LEVELS), help="least level logged (default: LOG_LEVEL, else info)"
     )
     server.add_argument("--no-access-log", action="store_true", help="no log line for each call")
     server.add_argument("--no-status", action="store_true", help="no page at /status")
+    server.add_argument(
+        "--caller-metrics", action="store_true", help="count calls by the names of their callers, too"
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.trusted_proxy and options.unix_socket and options.trusted_proxy != "localhost":
+        options.refuse("argument --trusted-proxy: a --unix-socket tells no address: expected localhost")
+    if options.trusted_proxy == "localhost" and not options.unix_socket:
+        options.refuse("argument --trusted-proxy: expected an address such as 127.0.0.1, found localhost")
     if options.reload and not options.print_config:
         return _reload(options)
     if options.print_config:
@@ -175,7 +204,7 @@ def _reload(options: argparse.Namespace) -> int:
         files += application.environment.files
     except PyjobError as error:
         # The next change may mend it.
-        application = unloadable_application(error, source.folder, options.log_level)
+        application = unloadable_application(error, source.folder, options.log_level, options.access)
         files += reload.files_told_of(error, source.folder)
     files += reload.files_of(application.manifest)
 
@@ -183,7 +212,8 @@ def _reload(options: argparse.Namespace) -> int:
         try:
             _serve(options, application, bound)
         except PyjobError as error:
-            _serve(options, unloadable_application(error, source.folder, options.log_level), bound)
+            failed = unloadable_application(error, source.folder, options.log_level, options.access)
+            _serve(options, failed, bound)
 
     reload.run_inner(serve, files)
     return 0
@@ -197,11 +227,14 @@ def _application(options: argparse.Namespace) -> Application:
     return own_application(
         _source(options),
         prefix=options.url_prefix,
+        access=options.access,
         log_level=options.log_level,
         settings=Settings(
             access_log=not options.no_access_log,
             self_test=options.timeout if options.self_test else None,
             status=not options.no_status,
+            cors_origins=tuple(options.cors_origin),
+            caller_metrics=options.caller_metrics,
         ),
     )
 
@@ -215,6 +248,7 @@ def _serve(options: argparse.Namespace, application: Application, bound: Sequenc
         port=port,
         threads=options.threads,
         unix_socket=options.unix_socket,
+        trusted_proxy=options.trusted_proxy,
         bound=bound,
         fail_fast=options.fail_fast,
         grace=options.grace,

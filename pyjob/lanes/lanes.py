@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from pyjob.dispatcher import Lane
 from pyjob.gate.row import Row
 from pyjob.lanes.pool import Pool, Task
 from pyjob.lanes.warden import Chore, Warden
+from pyjob.routing.table import Lane
 
 # Calls at once where the manifest has no max_concurrency and nobody says --threads.
 DEFAULT_THREADS = 500

@@ -10,6 +10,8 @@ from pyjob.logs.handler import say
 
 # In the environ of a request that has an access line, or will have one.
 TOLD = "pyjob.access_told"
+# In the environ of one that is refused, why.
+WHY = "pyjob.access_why"
 # Of the reason why something was refused, so many characters are logged.
 LONGEST_REMARK = 200
 

@@ -20,7 +20,8 @@ from pyjob.manifest.document import found, key_label, unquoted
 
 T = TypeVar("T")
 
-RESERVED_NAMES = ("PUB_URL", "JOB_NAME", "JOB_VERSION")
+# The platform sets these, and the last one says who is let in: no job decides that.
+RESERVED_NAMES = ("PUB_URL", "JOB_NAME", "JOB_VERSION", "PYJOB_ACCESS")
 
 LARGEST_COUNT = 2**31 - 1
 MOST_REPLICAS = 50

@@ -26,7 +26,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
+from pyjob.metrics.callers import Callers, family_of
 from pyjob.metrics.history import Bin, History, in_unix_time
+from pyjob.trace import CURRENT
 
 BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5),
@@ -93,6 +95,9 @@ class EndpointMetrics:
             calls.last_call = time.time()
             if not waits:
                 calls.waits[0] += 1
+            if calls.callers is not None:
+                trace = CURRENT.get()
+                calls.callers.count("" if trace is None else trace.caller)
 
     def begin(self, waited: float) -> None:
         """A call that stood in the line runs after ``waited`` seconds."""
@@ -155,9 +160,16 @@ class EndpointMetrics:
 
 
 class CallMetrics(Collector):
-    """The calls of one application, by endpoint."""
+    """The calls of one application, by endpoint; ``by_caller``: by the names of callers, too."""
 
-    def __init__(self, name: str, version: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        *,
+        by_caller: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.clock = clock
         self.lock = threading.Lock()
         self.last_call = 0.0
@@ -165,6 +177,7 @@ class CallMetrics(Collector):
         self.waits = [0] * len(BUCKET_NAMES)
         self.refused: dict[Reason, int] = dict.fromkeys(REASONS, 0)
         self.abandoned = 0
+        self.callers = Callers() if by_caller else None
         self.history = History(BUCKETS, clock)
         self.latest: deque[ErrorNote] = deque(maxlen=MOST_ERRORS)
         self._job = {"name": name, "version": version}
@@ -229,7 +242,10 @@ class CallMetrics(Collector):
             for reason, count in self.refused.items():
                 refused.add_metric([reason], count)
             abandoned.add_metric([], self.abandoned)
+            by_caller = None if self.callers is None else self.callers.counts()
         yield from (started, done, by_endpoint, errors, duration, waits, refused, abandoned)
+        if by_caller is not None:
+            yield family_of(by_caller)
         yield GaugeMetricFamily("last_call_timestamp", "Unix time of the latest call", self.last_call)
         yield InfoMetricFamily("pyjob_job", "The job that is served", self._job)
 

@@ -18,7 +18,7 @@ from prometheus_client.samples import Sample
 
 from pyjob.environment.mask import Mask
 from pyjob.errors import kind_of, message_of, one_line
-from pyjob.metrics.report import Report
+from pyjob.metrics.report.report import Report
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from pyjob.application import Application
-from pyjob.serving.channel import Channel
+from pyjob.serving.connection.channel import Channel
 from pyjob.serving.listener import Listener
 
 # How often it tells who is still there.

@@ -6,8 +6,9 @@ import errno
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 
+from pyjob.application import Application
 from pyjob.application.reception import Reception
 from pyjob.lanes.lanes import Lanes
-from pyjob.serving.channel import Channel, reserve_of
+from pyjob.serving.connection.channel import Channel, reserve_of
 
 # How often late requests are looked for, and how often a full house is told of.
 LOOK_SECONDS = 1
@@ -198,3 +200,15 @@ def open_listeners(
             listener.close()
         raise
     return listeners
+
+
+def tell_if_open(application: Application, servers: Iterable[Any]) -> None:
+    """One warning where everybody is let in, and others than this machine can reach one of ``servers``."""
+    if application.is_open and any(map(_is_reachable, servers)):
+        name = application.manifest.name
+        logger.warning("job %s: whoever reaches this port may call it: --access FILE asks for tokens", name)
+
+
+def _is_reachable(server: Any) -> bool:
+    address = server.socket.getsockname()  # of a Unix socket, a path
+    return isinstance(address, tuple) and not ip_address(address[0].partition("%")[0]).is_loopback

@@ -18,7 +18,8 @@ from pyjob.errors import AddressError
 from pyjob.lanes.lanes import DEFAULT_THREADS, Lanes
 from pyjob.serving.drain import Drain
 from pyjob.serving.limits import capacity_for, tell_if_short
-from pyjob.serving.listener import Listener, open_listeners
+from pyjob.serving.listener import Listener, open_listeners, tell_if_open
+from pyjob.serving.proxy import BELIEVED, CheckedProxy
 from pyjob.serving.signals import Signals
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def serve_application(
     port: int,
     threads: int | None = None,
     unix_socket: str | None = None,
+    trusted_proxy: str | None = None,
     bound: Sequence[socket.socket] = (),
     fail_fast: bool = False,
     grace: float = DEFAULT_GRACE,
@@ -49,7 +51,8 @@ def serve_application(
 ) -> int:
     """Listen, load the job, serve until SIGTERM or SIGINT, and let calls end; the exit status.
 
-    ``bound`` are sockets that listen already, in place of ``host`` and ``port``. ``threads``: most calls at
+    ``bound`` are sockets that listen already, in place of ``host`` and ``port``. ``trusted_proxy``: the
+    address whose X-Forwarded headers are believed; "localhost" on a Unix socket. ``threads``: most calls at
     once. Where nobody says, 500 for a job without `max_concurrency`. With
     ``fail_fast`` a failed load ends the process with status 1. ``application.gates.running`` tells how many
     calls were left to themselves. Raises `AddressError`.
@@ -61,10 +64,18 @@ def serve_application(
     lanes = Lanes(application.gates, application.lane_of)
     try:
         listeners = _listen(
-            application, loop, lanes, host=host, port=port, unix_socket=unix_socket, bound=bound
+            application,
+            loop,
+            lanes,
+            host=host,
+            port=port,
+            unix_socket=unix_socket,
+            trusted_proxy=trusted_proxy,
+            bound=bound,
         )
         try:
             _announce(application, listeners, unix_socket)
+            tell_if_open(application, listeners)
             with Signals(loop) as signals:
                 _start(application, fail_fast=fail_fast)
                 while not signals.count:
@@ -92,6 +103,7 @@ def _listen(
     host: str,
     port: int,
     unix_socket: str | None,
+    trusted_proxy: str | None,
     bound: Sequence[socket.socket],
 ) -> list[Listener]:
     where: dict[str, Any] = {"unix_socket": unix_socket} if unix_socket else {"host": host, "port": port}
@@ -101,6 +113,8 @@ def _listen(
     if application.manifest.jobtype_extra.max_concurrency is not None:
         tell_if_short(application.gate, capacity, application.manifest.name)
     options = where | _options(application) | {"connection_limit": capacity.connection_limit}
+    if trusted_proxy:
+        options |= {"trusted_proxy": trusted_proxy, "trusted_proxy_headers": BELIEVED}
     try:
         listeners = open_listeners(application, loop, lanes, options)
     except (OSError, ValueError) as error:
@@ -110,6 +124,8 @@ def _listen(
         raise AddressError(f"cannot listen on {place}: {error}{remedy}") from error
     for listener in listeners:
         listener.reception = application.reception
+        if trusted_proxy:
+            listener.application = CheckedProxy(listener.application, application.reception, trusted_proxy)
     return listeners
 
 

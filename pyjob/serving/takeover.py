@@ -20,8 +20,9 @@ from waitress.task import ThreadedTaskDispatcher
 from pyjob.application import Application
 from pyjob.gate.door import SEAT
 from pyjob.lanes.lanes import DEFAULT_THREADS, Lanes
-from pyjob.serving.channel import Channel
+from pyjob.serving.connection.channel import Channel
 from pyjob.serving.limits import MOST_CONNECTIONS, capacity_for, capacity_under, tell_if_short
+from pyjob.serving.listener import tell_if_open
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -55,13 +56,15 @@ def meet(application: Application, environ: WSGIEnvironment, *roots: object) -> 
         )
     if channel is not None:
         try:
-            threads = _take_over(application, channel, roots)
+            servers = _servers(channel, roots)
+            threads = _take_over(application, servers)
         except UnknownServerError as reason:
             logger.warning("job %s: this waitress is left as it is, since %s", name, reason)
         except Exception:
             logger.exception("job %s: this waitress is left as it is, by a fault of pyjob", name)
         else:
             logger.info("job %s: waitress serves up to %d calls at once, the others wait", name, threads)
+            tell_if_open(application, servers)
             return
     if environ.get("wsgi.multiprocess"):
         logger.warning(
@@ -79,9 +82,8 @@ def meet(application: Application, environ: WSGIEnvironment, *roots: object) -> 
         )
 
 
-def _take_over(application: Application, channel: object, roots: tuple[object, ...]) -> int:
+def _take_over(application: Application, servers: list[Any]) -> int:
     """Serve through lanes of our own from now on; how many calls at once. Raises `UnknownServerError`."""
-    servers = _servers(channel, roots)
     adj, gate = servers[0].adj, application.gate
     usual = adj.threads == Adjustments.threads
     if gate.slots is None or not usual:

@@ -29,3 +29,12 @@ def wants_gzip(accept_encoding: str) -> bool:
     others = qualities.get("*", 0.0)
     gzip_quality = qualities.get("gzip", others)
     return gzip_quality > 0 and gzip_quality >= qualities.get("identity", others)
+
+
+def wants_html(accept: str) -> bool:
+    """Whether a page is named, as browsers do that go to one, and JSON is not liked better."""
+    if "text/html" not in accept.lower():
+        return False
+    qualities = {media: quality for media, _, quality in choices(accept)}
+    html = qualities.get("text/html", 0.0)
+    return html > 0 and html >= qualities.get("application/json", 0.0)

@@ -12,28 +12,34 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from pyjob.dispatcher import Routes
+from pyjob.routing.table import Routes
 from pyjob.wire.compression import Prepared
 from pyjob.wire.response import bytes_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# Scripts, style sheets and icon are from here, and the pages talk to this server only. The icons of Swagger
-# UI are data within its style sheet.
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
+
+def policy(*, form_action: str = "'none'", frame_ancestors: str = "'self'") -> tuple[str, str]:
+    """The Content-Security-Policy of our pages.
+
+    Scripts, style sheets and icon are from here, and the pages talk to this server only. The icons of Swagger
+    UI are data within its style sheet.
+    """
+    rules = (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data:",
         "connect-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self'",
+        f"form-action {form_action}",
+        f"frame-ancestors {frame_ancestors}",
     )
-)
-POLICY = ("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    return ("Content-Security-Policy", "; ".join(rules))
+
+
+POLICY = policy()
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 # What has its version in its address never changes.
 FOR_EVER = ("Cache-Control", "public, max-age=31536000, immutable")
@@ -83,19 +89,25 @@ def page_of(
 
     ``mark`` is what the root element says; ``footer`` is HTML.
     """
+    return filled(
+        template,
+        icon=icon,
+        assets=assets,
+        mark=mark,
+        links="\n      ".join(f'<a href="{target}">{name}</a>' for name, target in links.items()),
+        footer="\n    ".join(f"<p>{line}</p>" for line in footer),
+    )
+
+
+def filled(template: str, *, icon: str, assets: Iterable[str], **parts: str) -> bytes:
+    """``template`` with icon and ``assets`` at these addresses; ``parts`` are HTML."""
     head = [
         f'<link rel="stylesheet" href="{asset}">'
         if asset.endswith(".css")
         else f'<script src="{asset}" defer></script>'
         for asset in assets
     ]
-    text = Template(read(template).decode()).substitute(
-        mark=mark,
-        icon=icon,
-        head="\n  ".join(head),
-        links="\n      ".join(f'<a href="{target}">{name}</a>' for name, target in links.items()),
-        footer="\n    ".join(f"<p>{line}</p>" for line in footer),
-    )
+    text = Template(read(template).decode()).substitute(parts, icon=icon, head="\n  ".join(head))
     return text.encode()
 
 

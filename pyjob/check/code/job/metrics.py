@@ -10,7 +10,7 @@ from pyjob.check.code.note import ERROR, note
 from pyjob.check.code.reading.literal import NotLiteral, constant, items_of, literal
 from pyjob.check.code.reading.method import Method
 from pyjob.check.finding import Finding
-from pyjob.metrics.plain import LABEL, NAME
+from pyjob.metrics.report.plain import LABEL, NAME
 
 
 def judge_metrics(draft: Draft) -> Iterator[Finding]:

@@ -9,61 +9,20 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 from pyjob.environment.mask import Mask
+from pyjob.routing.links import PATH, PLATFORM_PREFIX, PREFIX, quoted, redirect
+from pyjob.routing.table import ANY, REST, Lane, Methods, RouteTable
 from pyjob.wire.body.arguments import ROUTING_ARGS
-from pyjob.wire.response import Response, bytes_response, error_response
+from pyjob.wire.response import Response, error_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# In the environ of a room: text, decoded. PREFIX + PATH is where the caller is, on this host.
-PREFIX = "pyjob.prefix"
-PATH = "pyjob.path"
-# Of a room that has everything below a path, what the caller's path has more: empty, or from a slash on.
-REST = "pyjob.rest"
-PLATFORM_PREFIX = re.compile(r"/pub/(?:job|fatman)/[^/]+/[^/]+")
 HOSTILE = re.compile(r"//|/\.{1,2}(?:/|\Z)|\\|\x00")
 NAME_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 LONGEST_COMPARED = 100
-# Of a room that answers every method.
-ANY = "any method"
-
-Methods = Mapping[str, "WSGIApplication"]
-Routes = Mapping[str, Methods]
-# Which threads a room needs, where the server has several lanes: those for what is short, those for calls of
-# the job, those for calls that await and need none, or those for pages of its web application. A room says so
-# by an attribute ``lane``.
-Lane = Literal["quick", "calls", "awaited", "pages"]
-
-
-class RouteTable:
-    """Paths and the rooms that answer them, by method; collected before a `Dispatcher` is made."""
-
-    def __init__(self) -> None:
-        self.exact: dict[str, dict[str, WSGIApplication]] = {}
-        self.below: dict[str, dict[str, WSGIApplication]] = {}
-        self.templates: dict[str, dict[str, WSGIApplication]] = {}
-
-    def at(self, path: str, methods: Methods) -> None:
-        """Exactly ``path``; other methods of it are left as they are."""
-        self.exact.setdefault(path, {}).update(methods)
-
-    def at_all(self, routes: Routes) -> None:
-        """Each of ``routes``, by its exact path."""
-        for path, methods in routes.items():
-            self.at(path, methods)
-
-    def at_template(self, path: str, methods: Methods) -> None:
-        """Paths like ``path``, in which a name in braces stands for a part of one segment."""
-        self.templates.setdefault(path, {}).update(methods)
-
-    def at_and_below(self, path: str, methods: Methods) -> None:
-        """``path`` and all that goes on from it with a slash, but for what has a route of its own."""
-        self.at(path, methods)
-        self.below.setdefault(path, {}).update(methods)
 
 
 class Dispatcher:
@@ -71,6 +30,8 @@ class Dispatcher:
 
     ``otherwise`` answers every other path; without it they are 404, with the nearest known path in which
     ``mask`` finds no secret. ``prefix`` is what a proxy in front has stripped: every link begins with it.
+    ``refuse`` answers a request that is not let in, by the path in its environ: the very one that is
+    dispatched, and before it is looked for.
     """
 
     def __init__(
@@ -80,6 +41,7 @@ class Dispatcher:
         prefix: str = "",
         otherwise: WSGIApplication | None = None,
         mask: Mask | None = None,
+        refuse: Callable[[WSGIEnvironment], WSGIApplication | None] | None = None,
     ) -> None:
         self._exact = {path: _with_head(methods) for path, methods in routes.exact.items()}
         self._below = {path: _with_head(methods) for path, methods in routes.below.items()}
@@ -95,6 +57,7 @@ class Dispatcher:
         self._quick = {path: methods for path, methods in self._exact.items() if path.isascii()}
         self._prefix = prefix
         self._otherwise = otherwise
+        self._refuse = refuse
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
@@ -105,6 +68,8 @@ class Dispatcher:
         else:
             environ[PREFIX] = self._base(environ)
             environ[PATH] = path
+            if self._refuse is not None:
+                room = self._refused(environ) or room
         return room(environ, start_response)
 
     def lane_of(self, method: str, path: str) -> Lane | None:
@@ -132,11 +97,14 @@ class Dispatcher:
             return _refusal(environ, error_response(400, f"the path holds {what}"))
         stripped = _platform_prefix(path)
         rest = path[len(stripped) :]
-        if stripped and not rest:
-            return self._with_slash(environ, stripped)
-        rest = rest or "/"
         environ[PREFIX] = self._base(environ) + stripped
-        environ[PATH] = rest
+        environ[PATH] = rest or "/"
+        refused = self._refused(environ)
+        if refused is not None:
+            return refused
+        if stripped and not rest:
+            return self._with_slash(environ)
+        rest = rest or "/"
         method = environ["REQUEST_METHOD"]
         # The usual one first: a call below the platform's prefix.
         return self._exact.get(rest, {}).get(method) or self._closest(rest, method, environ)
@@ -168,6 +136,10 @@ class Dispatcher:
                 if below is not None:
                     yield below, {REST: path[end:]}
 
+    def _refused(self, environ: WSGIEnvironment) -> WSGIApplication | None:
+        answer = None if self._refuse is None else self._refuse(environ)
+        return None if answer is None else _refusal(environ, answer)
+
     def _base(self, environ: WSGIEnvironment) -> str:
         mounted: str = environ.get("SCRIPT_NAME", "")
         if mounted.startswith("//"):  # to a browser, what follows would be another host
@@ -179,44 +151,16 @@ class Dispatcher:
             return mounted
         return f"{prefix}{mounted}"
 
-    def _with_slash(self, environ: WSGIEnvironment, stripped: str) -> WSGIApplication:
+    def _with_slash(self, environ: WSGIEnvironment) -> WSGIApplication:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _method_not_allowed(("GET", "HEAD"))
-        location = f"{quoted(self._base(environ) + stripped)}/"
+        location = f"{quoted(environ[PREFIX])}/"
         return _refusal(environ, redirect(location, environ.get("QUERY_STRING", "")))
 
     def _not_found(self, path: str) -> Response:
         near = difflib.get_close_matches(path[:LONGEST_COMPARED], self._known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return error_response(404, f"there is nothing at {self._mask(path)[:LONGEST_COMPARED]}{hint}")
-
-
-def checked_prefix(prefix: str) -> str:
-    """``prefix`` without a closing slash. Raises ValueError where it is no path on this host."""
-    if prefix and (not prefix.startswith("/") or prefix.startswith("//") or "\\" in prefix):
-        raise ValueError(f"prefix: expected a path that starts with one /, found {prefix!r}")
-    return prefix.rstrip("/")
-
-
-def redirect_to_slash(environ: WSGIEnvironment) -> Response:
-    """307 to where the caller is, with a closing slash; the query is kept."""
-    return redirect(f"{quoted(environ[PREFIX] + environ[PATH])}/", environ.get("QUERY_STRING", ""))
-
-
-def quoted(prefix: str) -> str:
-    """A prefix as it stands in a link or a Location header (RFC 3986)."""
-    return quote(prefix, safe="/-._~!$&'()*+,;=:@")
-
-
-def quoted_page(page: str) -> str:
-    """An author's path, perhaps with query and fragment, for a Location header."""
-    return quote(page, safe="/-._~!$&'()*+,;=:@?#%[]")
-
-
-def redirect(location: str, query: str = "") -> Response:
-    """307 to ``location`` on the same host."""
-    target = f"{location}?{query}" if query else location
-    return bytes_response(307, "text/plain; charset=utf-8", b"", [("Location", target)])
 
 
 def without_body(room: WSGIApplication) -> WSGIApplication:

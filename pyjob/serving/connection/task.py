@@ -36,7 +36,10 @@ class Refusal(ErrorTask):  # type: ignore[misc]
             )
         answer = error_response(error.code, message, error.reason)
         self.status = f"{error.code} {error.reason}"
-        self.response_headers.extend(answer.headers)
+        headers = answer.headers
+        if reception is not None:
+            headers = reception.shared(headers, self.request.headers.get("ORIGIN"))
+        self.response_headers.extend(headers)
         self.set_close_on_finish()
         self.content_length = len(answer.body)
         self.write(answer.body)

@@ -11,8 +11,8 @@ from prometheus_client.core import Metric
 
 from pyjob.environment.mask import Mask
 from pyjob.errors import kind_of, message_of
-from pyjob.metrics.foreign import checked_family, names_of
-from pyjob.metrics.plain import TooManyError, WrongMetricError, labels_of, name_of, number_of, text_of
+from pyjob.metrics.report.foreign import checked_family, names_of
+from pyjob.metrics.report.plain import TooManyError, WrongMetricError, labels_of, name_of, number_of, text_of
 
 MOST_SAMPLES = 10_000
 DEFAULT_DESCRIPTION = "Metric of the job"

@@ -15,11 +15,11 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.utilities import Error
 
-from pyjob.dispatcher import Lane
 from pyjob.errors import one_line
 from pyjob.gate.door import Parked, Waiting
-from pyjob.serving.seat import Seat
-from pyjob.serving.task import Refusal, Task
+from pyjob.routing.table import Lane
+from pyjob.serving.connection.seat import Seat
+from pyjob.serving.connection.task import Refusal, Task
 from pyjob.wire.stream import LOGGED
 
 # The last connections of the server's limit, kept for what is no call.

@@ -16,7 +16,7 @@ from prometheus_client.samples import Exemplar
 from pyjob.environment.mask import Mask
 from pyjob.errors import exact_str, message_of
 from pyjob.metrics.formats import OPENMETRICS, TEXT
-from pyjob.metrics.plain import TooManyError, WrongMetricError, labels_of, name_of, number_of, text_of
+from pyjob.metrics.report.plain import TooManyError, WrongMetricError, labels_of, name_of, number_of, text_of
 
 # What stands after the name of a family in the names of its samples, by type; other types have none.
 SUFFIXES = {

@@ -1,0 +1,119 @@
+"""Lets requests in by their tokens and by what is approved as public (SPEC 8)."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from pyjob.access.access import ADMITTED, CHALLENGE, Refusal
+from pyjob.access.credential import TOKEN_HEADER, Holder, taken
+from pyjob.access.decision import Verdict, canonical, is_covered, judge
+from pyjob.routing.links import PATH
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# In the environ: whose token came with the request (None where none is valid), and whether there was one.
+CREDENTIAL = "pyjob.credential"
+HAD_TOKEN = "pyjob.had_token"  # noqa: S105  a name, no token
+LONGEST_TOKEN = 512
+HOW = f"send it in the header {TOKEN_HEADER}, or as Authorization: Bearer"
+FOREIGN = f"the cookie counts for pages of this service only: send the token in the header {TOKEN_HEADER}"
+CLOSED = "access control: the store of tokens cannot be used, and nobody is let in; the log says why"
+
+logger = logging.getLogger(__name__)
+
+
+class Store(Protocol):
+    """What an administrator has decided; see `pyjob.access.store`."""
+
+    @property
+    def fault(self) -> str | None: ...
+    @property
+    def warning(self) -> str | None: ...
+    def token(self, text: str) -> Holder | None: ...
+    def approved(self, name: str, version: str) -> frozenset[str]: ...
+
+
+class Guard:
+    """Judges the requests to one job by what stands in ``store``; see `pyjob.access.access.Access`.
+
+    ``listed`` are the `public_endpoints` of its manifest.
+    """
+
+    def __init__(self, store: Store, *, name: str, version: str, listed: Iterable[str]) -> None:
+        self._store = store
+        self._name, self._version = name, version
+        self._listed = frozenset(map(canonical, listed))
+        self._lock = threading.Lock()
+        self._waiting_told: set[str] = set()
+        self._fault_told: str | None = None
+        if store.warning is not None:
+            logger.warning("%s", store.warning)
+        if self.fault() is None:
+            self._tell_waiting(self._listed - store.approved(name, version))
+
+    def receive(self, environ: WSGIEnvironment) -> None:
+        """Take the token out of ``environ``, and note there whose it is."""
+        environ[CREDENTIAL], environ[HAD_TOKEN] = taken(environ, self.holder_of)
+
+    def caller_of(self, environ: WSGIEnvironment) -> str | None:
+        """Whose token a received request has, unless the page of another site has made a browser send it."""
+        credential = environ[CREDENTIAL]
+        return None if credential is None or credential.is_own_page is False else credential.name
+
+    def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
+        """Why a request to the path in ``environ`` is not let in; None where it is."""
+        if ADMITTED in environ:
+            return None
+        path: str = environ[PATH]
+        approved = self._store.approved(self._name, self._version)
+        verdict = judge(path, environ["REQUEST_METHOD"], environ.get(CREDENTIAL), self._listed & approved)
+        if verdict is Verdict.OPEN or verdict is Verdict.LET_IN:
+            return None
+        if verdict is Verdict.FOREIGN:
+            return Refusal(403, FOREIGN, "foreign_page")
+        if self.fault() is not None:
+            return Refusal(401, "nobody can be let in now: see /health", "no_store", CHALLENGE)
+        at = canonical(path)
+        self._tell_waiting(one for one in self._listed - approved if is_covered(at, (one,)))
+        if environ.get(HAD_TOKEN):
+            return Refusal(401, f"the token is not valid: {HOW}", "invalid_token", CHALLENGE)
+        return Refusal(401, f"a token is needed: {HOW}", "no_token", CHALLENGE)
+
+    def is_valid(self, text: str) -> bool:
+        """Whether ``text`` is a token."""
+        return self.holder_of(text) is not None
+
+    def holder_of(self, text: str) -> Holder | None:
+        """Whose token ``text`` is; None where it is none."""
+        return self._store.token(text) if 0 < len(text) <= LONGEST_TOKEN and text.isascii() else None
+
+    def fault(self) -> str | None:
+        """That the store cannot be used, if so; the log says why, once for each reason."""
+        fault = self._store.fault
+        if fault != self._fault_told:
+            with self._lock:
+                is_news, self._fault_told = fault != self._fault_told, fault
+            if is_news and fault is not None:
+                logger.error("nobody is let in: %s", fault)
+            elif is_news:
+                logger.info("the store of tokens can be used again")
+        return None if fault is None else CLOSED
+
+    def open_paths(self) -> frozenset[str]:
+        """The canonical paths that are listed and approved."""
+        return self._listed & self._store.approved(self._name, self._version)
+
+    def _tell_waiting(self, endpoints: Iterable[str]) -> None:
+        """Say once of each listed endpoint that waits for approval how that is given."""
+        for endpoint in sorted(endpoints):
+            with self._lock:
+                is_news = endpoint not in self._waiting_told
+                self._waiting_told.add(endpoint)
+            if is_news:
+                line = shlex.join(("pyjob", "access", "approve", self._name, self._version, endpoint))
+                logger.warning("%s is listed as public, and waits for approval: %s", endpoint, line)

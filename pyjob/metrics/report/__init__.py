@@ -1,0 +1,1 @@
+"""What a job reports of itself, as a page can carry it."""

@@ -1,0 +1,1 @@
+"""One connection: its requests, their answers, and where a call waits on it."""
