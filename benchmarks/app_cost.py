@@ -18,19 +18,24 @@ import asyncio
 import json
 import logging
 import os
+import tempfile
 import time
 import timeit
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from importlib.metadata import version
 from io import BytesIO
+from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from report import place, print_table, spread
 from summing import PATH, PAYLOAD, Summing, bare, check_answer
 
 from pyjob import Settings, create
+from pyjob.access.store.ledger import Ledger
+from pyjob.access.store.token import new_token
 from pyjob.environment.mask import Mask
 from pyjob.logs.access import log_access
 from pyjob.logs.setting_up import LogSettings, set_up_logging
@@ -90,8 +95,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2000, help="calls a turn (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print all rounds as JSON")
     options = parser.parse_args()
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  no path of the file system is meant
-        contenders, missing = made_contenders(nowhere)
+    with (
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123  no path of the file system is meant
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        contenders, missing = made_contenders(nowhere, Path(folder))
         costs = measured(contenders, rounds=options.rounds, calls=options.calls)
         parts = {name: repeated(part, options.rounds, options.calls) for name, part in made_parts().items()}
     if options.json:
@@ -106,14 +114,15 @@ def main() -> None:
         print(f"\n{name}: not installed")
 
 
-def made_contenders(access_lines: TextIO) -> tuple[dict[str, Run], list[str]]:
-    """The contenders by name, and the names of those that are not installed."""
+def made_contenders(access_lines: TextIO, folder: Path) -> tuple[dict[str, Run], list[str]]:
+    """The contenders by name, and the names of those that are not installed; ``folder`` is for files."""
     # Root logging as in a process of pyjob's own; only the access lines of pyjob are written to it.
     set_up_logging(LogSettings(), access_lines)
     logged = wsgi_run(create(Summing, settings=Settings(access_log=True), load="now"))
     contenders = {
         BARE: wsgi_run(bare),
         "pyjob": wsgi_run(create(Summing, settings=Settings(access_log=False), load="now")),
+        "pyjob, with tokens": with_token(folder / "access.db"),
         "pyjob, access log on": logged,
         "pyjob, access log on, JSON lines": as_json(logged),
     }
@@ -139,6 +148,15 @@ def as_json(run: Run) -> Run:
             handler.setFormatter(usual)
 
     return run_with_json
+
+
+def with_token(store: Path) -> Run:
+    """pyjob with access control, called by somebody who has a token."""
+    ledger, token = Ledger(store), new_token()
+    ledger.make()
+    ledger.add_token("alice", token, kind="user", note="", expires=None)
+    application = create(Summing, access=store, settings=Settings(access_log=False), load="now")
+    return wsgi_run(application, {"HTTP_X_RACETRACK_AUTH": token})
 
 
 def made_parts() -> dict[str, Callable[[], object]]:
@@ -178,7 +196,9 @@ def measured(contenders: Mapping[str, Run], *, rounds: int, calls: int) -> dict[
     return costs
 
 
-def wsgi_run(application: WSGIApplication) -> Run:
+def wsgi_run(application: WSGIApplication, headers: Mapping[str, str] = MappingProxyType({})) -> Run:
+    request = {**ENVIRON, **headers}
+
     def run(calls: int) -> Answer:
         begun: list[tuple[str, Any, Any]] = []
 
@@ -189,7 +209,7 @@ def wsgi_run(application: WSGIApplication) -> Run:
         content = b""
         for _ in range(calls):
             begun.clear()
-            environ: dict[str, Any] = ENVIRON.copy()
+            environ: dict[str, Any] = request.copy()
             environ["wsgi.input"] = BytesIO(PAYLOAD)
             answer = application(environ, start_response)
             content = b"".join(answer)

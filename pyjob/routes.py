@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from pyjob.access.credential import TOKEN_HEADER
 from pyjob.apps.call import CallRoom
 from pyjob.apps.docs import docs_routes, waiting_docs_routes
 from pyjob.apps.metrics import MetricsRoom
@@ -22,6 +23,7 @@ from pyjob.manifest import Manifest
 from pyjob.method.schema import is_plain_json
 from pyjob.method.signature import Signature, shown_default
 from pyjob.openapi.document import CALLS, openapi_document
+from pyjob.openapi.security import secured
 from pyjob.routing.links import PREFIX, quoted, quoted_page, redirect
 from pyjob.routing.table import ANY, Methods, Routes, RouteTable
 from pyjob.wire.response import json_response
@@ -38,11 +40,13 @@ def job_routes(
     mask: Mask,
     *,
     has_status: bool,
+    open_paths: Callable[[], frozenset[str]] | None,
 ) -> RouteTable:
     """What ``job`` offers, its methods by ``calls``; built-in routes shadow short forms.
 
     Defaults, samples and docstrings are told with secret values masked. ``has_status``: whether there is
-    `/status` to link to.
+    `/status` to link to. ``open_paths``: the canonical paths that need no token now; None where nothing needs
+    one.
     """
     table = RouteTable()
     for start in ("", CALLS):
@@ -54,8 +58,11 @@ def job_routes(
     may_be_full = None not in (extra.max_concurrency, extra.max_concurrency_queue)
     document = openapi_document(job, name=manifest.name, version=manifest.version, may_be_full=may_be_full)
     table.at("/", {"GET": _home(extra.home_page)})
-    table.at("/openapi.json", {"GET": OpenApiRoom(mask.inside(document))})
-    table.at_all(docs_routes(has_webview=webview is not None, has_status=has_status))
+    if open_paths is not None:
+        document = secured(document, TOKEN_HEADER)
+    table.at("/openapi.json", {"GET": OpenApiRoom(mask.inside(document), open_paths)})
+    has_sign_in = open_paths is not None
+    table.at_all(docs_routes(has_webview=webview is not None, has_status=has_status, has_sign_in=has_sign_in))
     return table
 
 
@@ -65,9 +72,11 @@ def service_routes(probes: ProbesRoom, registry: CollectorRegistry, status: Stat
     return {**probes.routes(), **page, "/metrics": {"GET": MetricsRoom(registry)}}
 
 
-def waiting_routes(headers: Iterable[tuple[str, str]] = (), *, has_status: bool) -> RouteTable:
+def waiting_routes(
+    headers: Iterable[tuple[str, str]] = (), *, has_status: bool, has_sign_in: bool
+) -> RouteTable:
     """The docs page as a 503 that people can read, at the root too: it looks again by itself."""
-    page = waiting_docs_routes(headers, has_status=has_status)
+    page = waiting_docs_routes(headers, has_status=has_status, has_sign_in=has_sign_in)
     table = RouteTable()
     table.at_all({**page, "/": page["/docs"]})
     return table

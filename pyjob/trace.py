@@ -107,7 +107,7 @@ class Tracer:
         self.answer_names = (REQUEST_ID,) if same else (headers.tracing_id, REQUEST_ID)
         self._id_key, self._request_id_key = _key(headers.tracing_id), _key(REQUEST_ID)
         self._caller_key = _key(headers.caller)
-        self._caller_keys = {self._caller_key, _key(CALLER_HEADER)}
+        self._caller_keys = tuple({self._caller_key, _key(CALLER_HEADER)})
         self._mask = mask
         self._masks = (mask,) if mask else ()
         self._name_caller = name_caller
@@ -139,10 +139,14 @@ class Tracer:
         """Let the headers of a request say who it is from, where it is not them who do."""
         if self._name_caller is None:
             return
-        for key in self._caller_keys:  # whatever the client has put there
-            environ.pop(key, None)
-            if trace.caller:
-                environ[key] = trace.caller.encode().decode("latin-1")  # as PEP 3333 has them
+        name = trace.caller
+        if not name.isascii():
+            name = name.encode().decode("latin-1")  # as PEP 3333 has them
+        for key in self._caller_keys:
+            if name:
+                environ[key] = name
+            else:  # whatever the client has put there
+                environ.pop(key, None)
 
     def trace_within(self, tracing_id: str | None = None, caller: str | None = None) -> Trace:
         """The trace of a call in process: as it is told, else that of the request around it, or a new one."""
@@ -175,14 +179,16 @@ class IdSource:
 
 
 def _named(name_caller: NameCaller, environ: WSGIEnvironment, trace: Trace) -> str:
-    with traced(trace):  # what it logs belongs to the request
-        try:
-            name = name_caller(environ)
-            return "" if name is None else _printable(str(name))
-        except Exception:
-            with suppress(Exception):  # somebody's handler
-                logger.exception("the function that names callers failed")
-            return ""
+    token = CURRENT.set(trace)  # what it logs belongs to the request
+    try:
+        name = name_caller(environ)
+        return "" if name is None else _printable(str(name))
+    except Exception:
+        with suppress(Exception):  # somebody's handler
+            logger.exception("the function that names callers failed")
+        return ""
+    finally:
+        CURRENT.reset(token)
 
 
 def traceparent_of(environ: WSGIEnvironment) -> str | None:

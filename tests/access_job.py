@@ -16,6 +16,8 @@ WORD = re.compile(rb"ran-[a-z-]+")
 BASE_URL = f"/pub/job/{NAME}/{VERSION}/api/v1/webview"
 
 CODE = """
+    import pathlib
+    import time
     from collections import Counter
 
     import pyjob
@@ -47,9 +49,13 @@ CODE = """
         def item(self, name, **given):
             return self.tell("item-open" if name == "open" else "item-closed")
 
-        def stream(self, count: int = 3):
+        def stream(self, until: str):
             self.tell("stream")
-            yield from range(count)
+            yield "first"
+            deadline = time.monotonic() + 30
+            while not (is_seen := pathlib.Path(until).exists()) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            yield "last" if is_seen else "the first was held back"
 
         def upload(self, content: bytes):
             self.tell("upload")
@@ -77,7 +83,12 @@ CODE = """
             def app(environ, start_response):
                 self.tell("webview")
                 path = environ["PATH_INFO"].encode("latin-1")
-                start_response("200 OK", [("Content-Type", "text/plain"), ("Set-Cookie", "seen=1")])
+                forwarded = [f"{key}={environ[key]}" for key in sorted(environ) if "FORWARDED" in key]
+                seen = [environ.get(key, "-") for key in ("wsgi.url_scheme", "HTTP_HOST", "REMOTE_ADDR")]
+                headers = [("Content-Type", "text/plain"), ("X-Seen", " ".join(seen + forwarded))]
+                start_response("200 OK", headers)
+                if path.endswith(b"/pieces"):
+                    return (piece.encode() for piece in self.stream(environ["QUERY_STRING"]))
                 return [b"ran-webview:" + path]
 
             return app

@@ -103,13 +103,8 @@ class Model:
         if is_refused(path):
             return None
         parts = path.split(b"/", 5)  # "", "pub", "job", N, V, and what follows
-        if (
-            len(parts) >= 5
-            and parts[1] == b"pub"
-            and parts[2] in (b"job", b"fatman")
-            and parts[3]
-            and parts[4]
-        ):
+        is_prefixed = parts[:2] == [b"", b"pub"] and parts[2:3] in ([b"job"], [b"fatman"])
+        if is_prefixed and len(parts) >= 5 and parts[3] and parts[4]:
             return b"/" + parts[5] if len(parts) == 6 else b""
         return path
 

@@ -19,6 +19,7 @@ from werkzeug.test import Client
 
 import pyjob
 from tests.servers import pyjob_run, started
+from tests.stores import Made
 
 MANIFEST = """\
 name: {name}
@@ -118,13 +119,20 @@ def make_job(tmp_path: Path) -> MakeJob:
     return make
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Made:
+    """An empty store of tokens and approvals."""
+    return Made(tmp_path / "access.db")
+
+
 class JobClient:
     """A client of one application, mounted at ``mount``; every call goes through the WSGI validator."""
 
     def __init__(self, application: pyjob.Application, mount: str) -> None:
         self.application = application
         self.mount = mount
-        self._client = Client(validator(application))
+        # A test says itself which cookies are sent.
+        self._client = Client(validator(application), use_cookies=False)
 
     def open(self, path: str, *, streamed: bool = False, **options: Any) -> Any:
         url = f"http://localhost{self.mount}"

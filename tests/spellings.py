@@ -28,6 +28,8 @@ STARTS = (
     b"/other.example",
     b"other.example",
     b"*",
+    b".",
+    b"..",
     b"?",
     b"#",
 )

@@ -12,7 +12,7 @@ from tests.access_job import TARGETS, make_guarded, model
 from tests.judged import InProcess, Judge, sendable
 
 pytest.importorskip("hypothesis")
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 SEGMENTS = st.sampled_from([path.split(b"/")[1:] for _, *both in TARGETS for path in both])
@@ -55,6 +55,7 @@ def hold(in_process: InProcess, target: bytes, method: str, mount: str) -> None:
     if sendable(target):
         judge = Judge(model())
         judge.see(method, target, in_process.ask(method, target, mount=mount))
+        event(next(iter(judge.seen)))
         assert judge.problems == []
 
 

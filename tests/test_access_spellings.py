@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,9 +14,11 @@ import pytest
 
 from tests.access_job import ROUTES, TARGETS, TOKEN, WORD, WRONG_TOKEN, make_guarded, model, runs_by
 from tests.access_model import Judgement
+from tests.callers import connect, pipe, released
+from tests.conftest import MakeJob
 from tests.judged import InProcess, Judge, sendable
 from tests.raw_http import Header, RawClient
-from tests.servers import Server, pyjob_run, started
+from tests.servers import PATIENCE, Server, pyjob_run, started
 from tests.spellings import HEADERS, METHODS, PREFIXES, USUAL_PREFIXES, prefixed, shown, spellings
 
 MOUNTS = ("", "/mounted")
@@ -138,8 +143,9 @@ def test_what_is_open_runs_as_it_does_with_a_token(in_process: InProcess) -> Non
         for target in {one for one in spellings(path, through) if sendable(one)}:
             if model().judge(target) is Judgement.OPEN:
                 without, with_token = in_process.ask(method, target), in_process.ask(method, target, token)
-                assert (without.status, without.body) == (with_token.status, with_token.body), shown(target)
-                ran.update(WORD.findall(without.body))
+                words = WORD.findall(without.body)
+                assert (without.status, words) == (with_token.status, WORD.findall(with_token.body)), target
+                ran.update(words)
     assert ran == {route.word for route in ROUTES}
 
 
@@ -280,6 +286,79 @@ def test_a_token_with_nul_or_of_100_000_bytes_is_none(server: Server) -> None:
                 answer = client.ask("POST", b"/api/v1/told", [(name, value)])
                 assert answer.status in (400, 401, 431), (name, value[:100])
         assert client.ask("POST", b"/api/v1/told", [("X-Racetrack-Auth", TOKEN)]).status == 200
+
+
+WAITING = """
+    import asyncio
+
+    class Job:
+        def __init__(self):
+            self.ran = []
+
+        def perform(self, n: int, hold: str = ""):
+            self.ran.append(n)
+            if hold:
+                with open(hold) as pipe:
+                    pipe.read()
+            return self.ran
+
+        async def wait(self, n: int):
+            self.ran.append(n)
+            await asyncio.sleep(0.01)
+            return self.ran
+
+        def auxiliary_endpoints(self):
+            return {"/wait": self.wait}
+    """
+
+
+def call_of(path: str, token: str, **arguments: object) -> bytes:
+    body = json.dumps(arguments).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-Racetrack-Auth: {token}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def until_metric(server: Server, name: str, value: int) -> None:
+    """Ask for the metrics until ``name`` is ``value``."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with await connect(server.port) as caller:
+                caller.send(f"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Racetrack-Auth: {TOKEN}\r\n\r\n".encode())
+                page = (await caller.answer()).body.decode()
+            if re.search(rf"^{name} {value}\.0$", page, re.MULTILINE):
+                return
+            await asyncio.sleep(0.005)
+
+
+def test_a_call_that_has_waited_lets_nobody_else_in_on_its_connection(
+    make_job: MakeJob, guarded: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """One that stands in line, or awaits something, is put back and comes again, let in already."""
+    folder = make_job(WAITING, extra={"max_concurrency": 1})
+    asked = [
+        ("/perform", 1, TOKEN),
+        ("/perform", 2, ""),
+        ("/wait", 3, TOKEN),
+        ("/wait", 4, ""),
+        ("/perform", 5, ""),
+    ]
+
+    async def ask(server: Server, held: Path) -> list[int]:
+        async with await connect(server.port) as holding, await connect(server.port) as caller:
+            holding.send(call_of("/perform", TOKEN, n=0, hold=str(held)))
+            await until_metric(server, "pyjob_calls_running", 1)
+            for path, n, token in asked:
+                caller.send(call_of(path, token, n=n))
+            await until_metric(server, "pyjob_calls_waiting", 1)
+            await released(held, [holding])
+            return [(await caller.answer()).status for _ in asked]
+
+    with started(pyjob_run(folder, "--access", str(guarded[1]))) as server, pipe(tmp_path) as held:
+        server.wait_until("/ready", 200)
+        assert asyncio.run(ask(server, held)) == [200, 401, 200, 401, 401]
+        with RawClient.to(server.port) as client:
+            ran = client.ask("POST", b"/perform", [("X-Racetrack-Auth", TOKEN)], b'{"n": 6}')
+        assert json.loads(ran.body) == [0, 1, 3, 6]
 
 
 @pytest.mark.parametrize("mount", MOUNTS)

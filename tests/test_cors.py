@@ -20,6 +20,7 @@ from pyjob.errors import JobError
 from tests.callers import Caller
 from tests.conftest import ClientOf, JobClient, MakeJob
 from tests.servers import ask, pyjob_run, started
+from tests.stores import HEADER, Made
 
 PAGE = "https://page.example"
 OTHER = "https://other.example"
@@ -254,7 +255,7 @@ def test_no_other_spelling_is_the_listed_origin(client_of: ClientOf, origin: str
 
 
 @pytest.mark.parametrize(
-    "origin", ["null", "NULL", "", "evil", "https://a, https://b", "https://" + "a" * 500]
+    "origin", ["null", "NULL", "", "*", "evil", "https://a, https://b", "https://" + "a" * 500]
 )
 def test_what_is_no_origin_is_not_any_origin_either(client_of: ClientOf, origin: str) -> None:
     client = allowing(client_of, "*")
@@ -312,6 +313,21 @@ def test_a_preflight_is_answered_before_a_token_is_asked_for(client_of: ClientOf
     assert preflight(client, OTHER).status_code == 403
 
 
+def test_a_listed_page_comes_in_by_a_token_and_never_by_a_cookie(client_of: ClientOf, store: Made) -> None:
+    token = store.token()
+    client = allowing(client_of, PAGE, access=store.path)
+    assert preflight(client).status_code == 204
+    for headers, status in (
+        ({}, 401),
+        ({HEADER: "wrong"}, 401),
+        ({HEADER: token}, 200),
+        ({"Cookie": f"{HEADER}={token}"}, 403),
+        ({"Cookie": f"{HEADER}={token}", "Sec-Fetch-Site": "cross-site"}, 403),
+    ):
+        answer = client.post("/perform", json={}, headers={**headers, "Origin": PAGE})
+        assert (answer.status_code, answer.headers[ALLOW]) == (status, PAGE)
+
+
 def test_every_answer_is_the_same_as_without_but_for_these_headers(client_of: ClientOf) -> None:
     """For 200 requests at random: method, path, origin."""
     plain, open_to = client_of(Answering), allowing(client_of, PAGE)
@@ -320,7 +336,8 @@ def test_every_answer_is_the_same_as_without_but_for_these_headers(client_of: Cl
         method = numbers.choice(["GET", "HEAD", "POST", "PUT", "DELETE"])
         path = numbers.choice(["/perform", "/file", "/live", "/docs", "/x", "/openapi.json", "/odd"])
         headers = {"Origin": numbers.choice([PAGE, OTHER, "null"]), "X-Request-Tracing-Id": "1"}
-        asked = {"method": method, "headers": headers, "json": {} if method == "POST" else None}
+        asked: dict[str, Any] = {"method": method, "headers": headers}
+        asked |= {"json": {}} if method == "POST" else {}
         one, other = plain.open(path, **asked), open_to.open(path, **asked)
         assert (one.status, one.data) == (other.status, other.data)
         ours = {"Vary", "Date", *shared_with(other)}

@@ -87,7 +87,7 @@ def test_every_option_of_pyjob_run_is_documented() -> None:
     parser = argparse.ArgumentParser()
     run.add_to(parser.add_subparsers())
     usage = parser.parse_args(["run"])
-    options = {f"--{name.replace('_', '-')}" for name in vars(usage)} - {"--path", "--run"}
+    options = {f"--{name.replace('_', '-')}" for name in vars(usage)} - {"--path", "--run", "--refuse"}
     told = re.findall(r"^\| `(--[\w-]+)", read("docs/serving.md"), re.MULTILINE)
     assert set(told) == options
 

@@ -23,6 +23,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
 import pytest
 
 import pyjob
+from pyjob.access.store.ledger import Ledger
 from tests.conftest import ClientOf, JobClient
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -51,6 +52,7 @@ RESULTS = {
     },
     "best-offer": {"offers": {"north": 49.0, "south": 42.0, "east": 46.5}, "best": "south"},
     "pixel-art": "image/png",
+    "tide-tables": 0.7,
 }
 # What an example needs beside pyjob, at its start.
 NEEDS = {
@@ -346,6 +348,27 @@ def test_single_files_have_the_type_of_their_name_or_the_authors(client_of: Clie
         "/manifest": "text/plain; charset=utf-8",
         "/docs/readme": "text/markdown; charset=utf-8",
     }
+
+
+def test_what_the_public_endpoints_open_and_what_they_do_not(tmp_path: Path, client_of: ClientOf) -> None:
+    ledger = Ledger(tmp_path / "access.db")
+    ledger.make()
+    client = client_of(EXAMPLES / "public_endpoints", access=str(tmp_path / "access.db"))
+    paths = ("/next-tide", "/webview")
+    assert [client.post(path, json={"hour": 30}).status_code for path in paths] == [401, 401]
+    for path in paths:
+        ledger.approve("tide-tables", "0.0.1", f"/api/v1{path}")
+    client = client_of(EXAMPLES / "public_endpoints", access=str(tmp_path / "access.db"))
+    assert client.post("/next-tide", json={"hour": 30}).json == 37.26
+    page_of(client, "/webview/", links=1)
+    asked = client.post("/webview/", data={"hour": "30"})
+    assert '<p role="status">High tide is at hour 37.26.</p>' in asked.text
+    for hour in ("x", "nan", "<b>", ""):
+        wrong = client.post("/webview/", data={"hour": hour})
+        assert wrong.status_code == 400 and "has to be a number" in wrong.text and "<b>" not in wrong.text
+    assert client.perform(hour=30).status_code == 401
+    for path in ("/", "/docs", "/openapi.json", "/metrics", "/status"):
+        assert client.get(path).status_code == 401, path
 
 
 @needing("flask")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client.core import Metric
 
+from pyjob import Settings
 from pyjob.metrics.calls import CallMetrics
 from pyjob.metrics.formats import OPENMETRICS, TEXT
 from pyjob.metrics.registry import new_registry
@@ -335,7 +336,9 @@ def told_of() -> dict[str, tuple[str, set[str]]]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the process tells less of itself")
-def test_the_documents_table_has_every_metric_and_no_other(client: JobClient) -> None:
+def test_the_documents_table_has_every_metric_and_no_other(client_of: ClientOf) -> None:
+    client = client_of(Adder, settings=Settings(caller_metrics=True), access=lambda environ: True)
+    client.perform(x=1)
     families = families_of(client.get("/metrics", headers=AS_OPENMETRICS).text)
     del families["adder_size"]
     told = told_of()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from werkzeug.http import parse_cookie
-
-from pyjob.access.decision import Credential
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 # The header and the cookie that carry a token; the header may also be `Authorization: Bearer`.
-TOKEN_HEADER = "X-Racetrack-Auth"  # noqa: S105  a name, no token
+TOKEN_HEADER = "X-Racetrack-Auth"  # nosec B105 # a name, no token
 HEADER_KEY = "HTTP_X_RACETRACK_AUTH"
 AUTHORIZATION_KEY = "HTTP_AUTHORIZATION"
 COOKIE_KEY = "HTTP_COOKIE"
@@ -23,36 +20,23 @@ LONGEST_COOKIES = 16 * 1024
 OWN_PAGE = frozenset(("same-origin", "none"))
 
 
-class Holder(Protocol):
-    """Whose a token is."""
-
-    @property
-    def name(self) -> str: ...
+# What a request has given as its token, and whether as a cookie; an empty one is none that counts.
+Given = tuple[str, bool]
 
 
-def taken(
-    environ: WSGIEnvironment, holder_of: Callable[[str], Holder | None]
-) -> tuple[Credential | None, bool]:
-    """The valid token of a request, if any, and whether it had one at all.
+def taken(environ: WSGIEnvironment) -> Given | None:
+    """The token of a request, out of its ``environ``: neither the job nor its log has any use for it.
 
-    It is taken out of ``environ``: neither the job nor its log has any use for it. A header wins over the
-    cookie. Of two headers that differ nobody knows which one is meant, so none counts.
+    A header wins over the cookie. Of two headers that differ nobody knows which one is meant, so none counts.
     """
-    header = environ.pop(HEADER_KEY, None)
-    bearer = _bearer(environ)
-    cookie = _cookie(environ)
-    if header is None and bearer is None:
-        holder = None if cookie is None else holder_of(cookie)
-        if holder is None:
-            return None, cookie is not None
-        return Credential(holder.name, True, is_own_page(environ)), True
-    token = bearer if header is None else header
-    holder = holder_of(token) if token and bearer in (None, token) else None
-    if holder is None:
-        return None, True
+    header: str | None = environ.pop(HEADER_KEY, None)
+    bearer = _taken_bearer(environ) if AUTHORIZATION_KEY in environ else None
+    cookie = _taken_cookie(environ) if COOKIE_KEY in environ else None
+    if header is not None:
+        return header if bearer is None or bearer == header else "", False
     if bearer is not None:
-        del environ[AUTHORIZATION_KEY]
-    return Credential(holder.name), True
+        return bearer, False
+    return None if cookie is None else (cookie, True)
 
 
 def is_own_page(environ: WSGIEnvironment) -> bool | None:
@@ -71,21 +55,28 @@ def is_own_page(environ: WSGIEnvironment) -> bool | None:
     return bool(origin.lower() == own.lower())
 
 
-def _bearer(environ: WSGIEnvironment) -> str | None:
-    """The token of an Authorization header of that scheme (RFC 6750)."""
-    scheme, _, rest = environ.get(AUTHORIZATION_KEY, "").partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else None
-
-
-def _cookie(environ: WSGIEnvironment) -> str | None:
-    """The token of the first cookie of our name: of several, browsers send that of the longest path first."""
-    header = environ.get(COOKIE_KEY)
-    if header is None or TOKEN_HEADER not in header or len(header) > LONGEST_COOKIES:
+def _taken_bearer(environ: WSGIEnvironment) -> str | None:
+    """The token of an Authorization header of that scheme (RFC 6750); others are the job's own affair."""
+    scheme, _, token = environ[AUTHORIZATION_KEY].partition(" ")
+    if scheme.lower() != "bearer":
         return None
-    token = parse_cookie(header).get(TOKEN_HEADER)
-    others = [one for one in header.split(";") if one.partition("=")[0].strip() != TOKEN_HEADER]
+    del environ[AUTHORIZATION_KEY]
+    return str(token.strip())
+
+
+def _taken_cookie(environ: WSGIEnvironment) -> str | None:
+    """The token of the first cookie of our name: of several, browsers send that of the longest path first."""
+    header = environ[COOKIE_KEY]
+    if TOKEN_HEADER not in header or len(header) > LONGEST_COOKIES:
+        return None
+    pairs = header.split(";")
+    own = [pair for pair in pairs if pair.partition("=")[0].strip() == TOKEN_HEADER]
+    if not own:
+        return None
+    others = [pair for pair in pairs if pair not in own]
     if others:
         environ[COOKIE_KEY] = ";".join(others).strip()
     else:
         del environ[COOKIE_KEY]
-    return token
+    # Alone, since others may be in any encoding; it may be quoted.
+    return parse_cookie(own[0]).get(TOKEN_HEADER) if own[0].isascii() else ""

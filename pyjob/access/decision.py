@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 API = "/api/v1"
 # An orchestrator asks for these, and has no token.
@@ -33,8 +33,7 @@ class Verdict(Enum):
     FOREIGN = "has a cookie, but comes from the page of another site"
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     """A valid token: ``name`` is whose it is; ``is_cookie`` where a browser has sent it by itself.
 
     ``is_own_page``: whether the browser says that one of our pages has asked; None where it says nothing.
@@ -63,12 +62,13 @@ def judge(path: str, method: str, credential: Credential | None, public: Iterabl
 
     HEAD and OPTIONS are judged as GET: what is open is so for every method.
     """
+    if credential is not None and not credential.is_cookie:
+        return Verdict.LET_IN
     if path in ALWAYS_OPEN or path.startswith(f"{SIGN_IN}/_assets/") or is_covered(canonical(path), public):
         return Verdict.OPEN
     if credential is None:
         return Verdict.UNKNOWN
-    if credential.is_cookie and not (
-        credential.is_own_page if credential.is_own_page is not None else method in SAFE_METHODS
-    ):
-        return Verdict.FOREIGN
-    return Verdict.LET_IN
+    is_own_page = credential.is_own_page
+    # Where a browser says nothing, it has not asked for what may change something.
+    is_let_in = method in SAFE_METHODS if is_own_page is None else is_own_page
+    return Verdict.LET_IN if is_let_in else Verdict.FOREIGN

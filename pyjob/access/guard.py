@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from pyjob.access.access import ADMITTED, CHALLENGE, Refusal
-from pyjob.access.credential import TOKEN_HEADER, Holder, taken
-from pyjob.access.decision import Verdict, canonical, is_covered, judge
+from pyjob.access.credential import TOKEN_HEADER, Given, is_own_page, taken
+from pyjob.access.decision import Credential, Verdict, canonical, is_covered, judge
 from pyjob.routing.links import PATH
 
 if TYPE_CHECKING:
@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 
 # In the environ: whose token came with the request (None where none is valid), and whether there was one.
 CREDENTIAL = "pyjob.credential"
-HAD_TOKEN = "pyjob.had_token"  # noqa: S105  a name, no token
-LONGEST_TOKEN = 512
+HAD_TOKEN = "pyjob.had_token"  # nosec B105 # a name, no token
 HOW = f"send it in the header {TOKEN_HEADER}, or as Authorization: Bearer"
 FOREIGN = f"the cookie counts for pages of this service only: send the token in the header {TOKEN_HEADER}"
 CLOSED = "access control: the store of tokens cannot be used, and nobody is let in; the log says why"
+NOTHING: frozenset[str] = frozenset()
 
 logger = logging.getLogger(__name__)
 
 
+class Holder(Protocol):
+    """Whose a token is."""
+
+    @property
+    def name(self) -> str: ...
+
+
 class Store(Protocol):
-    """What an administrator has decided; see `pyjob.access.store`."""
+    """What an administrator has decided; see `pyjob.access.store.store`."""
 
     @property
     def fault(self) -> str | None: ...
@@ -54,43 +61,42 @@ class Guard:
         if store.warning is not None:
             logger.warning("%s", store.warning)
         if self.fault() is None:
-            self._tell_waiting(self._listed - store.approved(name, version))
+            self._tell_waiting(self._listed - self.open_paths())
 
     def receive(self, environ: WSGIEnvironment) -> None:
         """Take the token out of ``environ``, and note there whose it is."""
-        environ[CREDENTIAL], environ[HAD_TOKEN] = taken(environ, self.holder_of)
+        given = taken(environ)
+        environ[CREDENTIAL] = None if given is None else self._credential(given, environ)
+        environ[HAD_TOKEN] = given is not None
 
     def caller_of(self, environ: WSGIEnvironment) -> str | None:
         """Whose token a received request has, unless the page of another site has made a browser send it."""
-        credential = environ[CREDENTIAL]
+        credential: Credential | None = environ[CREDENTIAL]
         return None if credential is None or credential.is_own_page is False else credential.name
 
     def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
         """Why a request to the path in ``environ`` is not let in; None where it is."""
         if ADMITTED in environ:
             return None
-        path: str = environ[PATH]
-        approved = self._store.approved(self._name, self._version)
-        verdict = judge(path, environ["REQUEST_METHOD"], environ.get(CREDENTIAL), self._listed & approved)
-        if verdict is Verdict.OPEN or verdict is Verdict.LET_IN:
+        credential: Credential | None = environ.get(CREDENTIAL)
+        # Who has sent a token as a header is let in whatever is public.
+        public = NOTHING if credential is not None and not credential.is_cookie else self.open_paths()
+        verdict = judge(environ[PATH], environ["REQUEST_METHOD"], credential, public)
+        if verdict is Verdict.LET_IN or verdict is Verdict.OPEN:
             return None
         if verdict is Verdict.FOREIGN:
             return Refusal(403, FOREIGN, "foreign_page")
         if self.fault() is not None:
             return Refusal(401, "nobody can be let in now: see /health", "no_store", CHALLENGE)
-        at = canonical(path)
-        self._tell_waiting(one for one in self._listed - approved if is_covered(at, (one,)))
+        at = canonical(environ[PATH])
+        self._tell_waiting(one for one in self._listed - public if is_covered(at, (one,)))
         if environ.get(HAD_TOKEN):
             return Refusal(401, f"the token is not valid: {HOW}", "invalid_token", CHALLENGE)
         return Refusal(401, f"a token is needed: {HOW}", "no_token", CHALLENGE)
 
     def is_valid(self, text: str) -> bool:
         """Whether ``text`` is a token."""
-        return self.holder_of(text) is not None
-
-    def holder_of(self, text: str) -> Holder | None:
-        """Whose token ``text`` is; None where it is none."""
-        return self._store.token(text) if 0 < len(text) <= LONGEST_TOKEN and text.isascii() else None
+        return self._store.token(text) is not None
 
     def fault(self) -> str | None:
         """That the store cannot be used, if so; the log says why, once for each reason."""
@@ -106,7 +112,14 @@ class Guard:
 
     def open_paths(self) -> frozenset[str]:
         """The canonical paths that are listed and approved."""
-        return self._listed & self._store.approved(self._name, self._version)
+        return self._listed & self._store.approved(self._name, self._version) if self._listed else NOTHING
+
+    def _credential(self, given: Given, environ: WSGIEnvironment) -> Credential | None:
+        token, is_cookie = given
+        holder = self._store.token(token)
+        if holder is None:
+            return None
+        return Credential(holder.name, is_cookie, is_own_page(environ) if is_cookie else None)
 
     def _tell_waiting(self, endpoints: Iterable[str]) -> None:
         """Say once of each listed endpoint that waits for approval how that is given."""

@@ -100,7 +100,12 @@ class Application:
         self._numbers = Numbers(manifest, self.gate, self.state, by_caller=settings.caller_metrics)
         self._loaded = loaded
         self._meet_server = meet_server
-        sign_in = SignInRoom(access) if isinstance(access, Guard) else None
+        sign_in = entrance = None
+        if access is not None:
+            refusals = self._numbers.add_access()
+            if isinstance(access, Guard):
+                sign_in = SignInRoom(access, refusals, name=manifest.name, version=manifest.version)
+            entrance = Entrance(access, sign_in, refusals)
         rooms = Rooms(
             manifest=manifest,
             gates=self.gates,
@@ -115,7 +120,6 @@ class Application:
             access=access,
             sign_in=sign_in,
         )
-        entrance = None if access is None else Entrance(access, sign_in, self._numbers.add_access())
         self._tables = Tables(rooms, self.state, deployment, prefix=checked_prefix(prefix), entrance=entrance)
         self._servers = Servers()
         self._changing = threading.Lock()

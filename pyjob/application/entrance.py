@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyjob.access.access import Access
 from pyjob.apps.sign_in import SignInRoom
-from pyjob.logs.access import WHY
+from pyjob.logs.access import note_why
 from pyjob.metrics.access import AccessMetrics
 from pyjob.wire.accept import wants_html
 from pyjob.wire.response import error_response
@@ -34,7 +34,7 @@ class Entrance:
         if refusal is None:
             return None
         self._metrics.refuse(refusal.reason)
-        environ[WHY] = f"{refusal.reason.replace('_', ' ')}, from {environ.get('REMOTE_ADDR') or 'nowhere'}"
+        note_why(environ, refusal.reason)
         is_page = environ["REQUEST_METHOD"] in ("GET", "HEAD") and wants_html(environ.get("HTTP_ACCEPT", ""))
         if is_page and self._sign_in is not None:
             return self._sign_in.page_for(environ, refusal)

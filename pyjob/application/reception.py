@@ -77,7 +77,8 @@ class Reception:
         granted: Headers | None = None
         if cors is not None:
             granted = cors.granted(environ.get("HTTP_ORIGIN"))
-            application = cors.preflight(environ, granted) or application
+            if granted is not None and environ["REQUEST_METHOD"] == "OPTIONS":
+                application = cors.preflight(environ, granted) or application
 
         def begin(
             status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
@@ -89,7 +90,7 @@ class Reception:
                 if name.lower() in self._lower_names:  # the job may give its answer an id of its own
                     ids = _missing(ids, headers)
                     break
-            headers = headers + ids if cors is None else cors.shared(headers + ids, granted)
+            headers = (headers if cors is None else cors.shared(headers, granted)) + ids
             if exc_info is None:
                 return start_response(status, headers)
             return start_response(status, headers, exc_info)
@@ -101,7 +102,7 @@ class Reception:
             CURRENT.reset(token)
 
     def shared(self, headers: Headers, origin: str | None) -> Headers:
-        """``headers`` of an answer to what the application never sees, with those for a page of ``origin``."""
+        """``headers`` of an answer to what the application never sees, with those for pages of ``origin``."""
         return headers if self._cors is None else self._cors.shared(headers, self._cors.granted(origin))
 
     def _tell(self, status: str, environ: WSGIEnvironment) -> None:

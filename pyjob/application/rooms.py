@@ -59,6 +59,11 @@ class Rooms:
     since: float = field(default_factory=time.monotonic)
     encode: Callable[[object], bytes] = field(default_factory=encoder)
 
+    @property
+    def open_paths(self) -> Callable[[], frozenset[str]] | None:
+        """What needs no token now; None where nothing needs one."""
+        return None if self.access is None or self.sign_in is None else self.access.open_paths
+
     def service(self, state: State, deployment: Deployment) -> Routes:
         """What answers in every ``state`` of the job."""
         name, version = self.manifest.name, self.manifest.version
@@ -76,6 +81,7 @@ class Rooms:
                 stuck=self._stuck,
                 since=self.since,
                 mask=self.mask,
+                has_sign_in=self.sign_in is not None,
             )
         doors = {} if self.sign_in is None else self.sign_in.routes()
         return {**service_routes(probes, self.numbers.registry, status), **doors}

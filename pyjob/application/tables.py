@@ -47,7 +47,10 @@ class Tables:
 
     def without_job(self, answer: WSGIApplication, headers: Iterable[tuple[str, str]] = ()) -> Dispatcher:
         """``answer`` to all that would need the job; pages for people are there, as 503 with ``headers``."""
-        return self._dispatcher(waiting_routes(headers, has_status=self._rooms.settings.status), answer)
+        has_sign_in, has_status = self._rooms.sign_in is not None, self._rooms.settings.status
+        return self._dispatcher(
+            waiting_routes(headers, has_status=has_status, has_sign_in=has_sign_in), answer
+        )
 
     def of(self, job: Job) -> JobTable:
         """Everything that waits for the job."""
@@ -57,9 +60,14 @@ class Tables:
             application = as_wsgi(job.webview, self._rooms.mask)
             asgi = application if isinstance(application, AsgiApplication) else None
             webview = self._rooms.webview(application, base_url=self.base_url, prefix=self._prefix)
-        has_status = self._rooms.settings.status
         routes = job_routes(
-            job, calls, webview, self._rooms.manifest, self._rooms.mask, has_status=has_status
+            job,
+            calls,
+            webview,
+            self._rooms.manifest,
+            self._rooms.mask,
+            has_status=self._rooms.settings.status,
+            open_paths=self._rooms.open_paths,
         )
         # In process there are no methods: where a path has two, POST is the call.
         by_path = {endpoint.path: room for endpoint, room in sorted(calls, key=lambda call: call[0].method)}

@@ -39,20 +39,19 @@ BUNDLE = ("swagger-ui.css", "swagger-ui-bundle.js")  # all that is used of the p
 
 REQUIREMENT = "swagger-ui-bundle-v2>=5.31"
 OLDEST = (5, 31)  # older ones have no dark colours, and those before 5 cannot read OpenAPI 3.1
-WEBVIEW_LINK = {"Web view": "api/v1/webview/"}
 HOW_TO_GET_SWAGGER_UI = (
     "This page is Swagger UI where that is installed beside the job: "
     f"<code>pip install '{html.escape(REQUIREMENT)}'</code>, which is pyjob's extra <code>docs</code>"
 )
 
 
-def docs_routes(*, has_webview: bool, has_status: bool) -> Routes:
+def docs_routes(*, has_webview: bool, has_status: bool, has_sign_in: bool) -> Routes:
     """The page of a job that is ready, all its assets and the icon, read once but for those of Swagger UI.
 
-    ``has_webview``, ``has_status``: whether it links to the job's web view, and to the page of its state.
+    What it links to: see `links_from`.
     """
     own, routes = _own_assets()
-    links = {**links_from("docs", has_status=has_status), **(WEBVIEW_LINK if has_webview else {})}
+    links = links_from("docs", has_status=has_status, has_webview=has_webview, has_sign_in=has_sign_in)
     folder = _swagger_ui()
     if folder is None:
         assets = [own[name] for name in PLAIN]
@@ -64,13 +63,15 @@ def docs_routes(*, has_webview: bool, has_status: bool) -> Routes:
     return {**routes, "/docs": {"GET": bytes_response(200, HTML, page, PAGE_HEADERS)}}
 
 
-def waiting_docs_routes(headers: Iterable[tuple[str, str]] = (), *, has_status: bool) -> Routes:
+def waiting_docs_routes(
+    headers: Iterable[tuple[str, str]] = (), *, has_status: bool, has_sign_in: bool
+) -> Routes:
     """The plain page as a 503 that people can read, with ``headers``: while a job loads, or after it failed.
 
     It looks again by itself, and makes room for the page of the job.
     """
     own, routes = _own_assets()
-    links = links_from("docs", has_status=has_status)
+    links = links_from("docs", has_status=has_status, has_sign_in=has_sign_in)
     page = _page(own, [own[name] for name in PLAIN], links, mark=" data-waiting")
     return {**routes, "/docs": {"GET": bytes_response(503, HTML, page, [*PAGE_HEADERS, *headers])}}
 

@@ -55,7 +55,7 @@ class StatusRoom:
 
     ``stuck`` says what a running call is stuck at, if one is. ``job_metrics`` are the job's own, None where
     it has none or is not there yet. ``since`` is when the application was made, by `time.monotonic`.
-    ``mask`` hides secrets in what is told of errors.
+    ``mask`` hides secrets in what is told of errors. ``has_sign_in``: whether people sign in, and out again.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class StatusRoom:
         stuck: Callable[[], str | None],
         since: float,
         mask: Mask,
+        has_sign_in: bool,
     ) -> None:
         self._state = state
         self._job = {"name": name, "version": version}
@@ -79,6 +80,7 @@ class StatusRoom:
         self._stuck = stuck
         self._since = since
         self._mask = mask
+        self._has_sign_in = has_sign_in
 
     def routes(self) -> Routes:
         """The page, what it loads, and `/status/data`."""
@@ -87,7 +89,7 @@ class StatusRoom:
             "status.html",
             icon=addresses[ICON],
             assets=[addresses[name] for name in ASSETS],
-            links=links_from("status"),
+            links=links_from("status", has_sign_in=self._has_sign_in),
         )
         answer = bytes_response(200, HTML, page, PAGE_HEADERS)
         return {**routes, "/status": {"GET": answer}, "/status/data": {"GET": self.data}}

@@ -65,7 +65,7 @@ class _Run:
         }
         # In a group of its own, so that it ends together with what it has started and not set free; -P, so
         # that no file of the current folder is taken for a library.
-        self._process = subprocess.Popen(  # noqa: S603  this interpreter, without a shell
+        self._process = subprocess.Popen(  # nosec B603 # this interpreter, without a shell
             [sys.executable, "-P", "-u", "-c", _CHILD, json.dumps(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=2,

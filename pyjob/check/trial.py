@@ -16,10 +16,14 @@ from werkzeug.test import Client
 
 from pyjob.application import Application
 from pyjob.application.samples import attempt, sample_requests
+from pyjob.check.code.note import note_of_field
+from pyjob.check.code.public import no_answer, unanswered
 from pyjob.check.finding import Severity
 from pyjob.check.running import LOADING, METRICS
 from pyjob.environment.mask import Mask
 from pyjob.errors import ManifestError, PyjobError
+from pyjob.job.job import Job
+from pyjob.manifest import Manifest
 from pyjob.metrics.job import ERRORS
 from pyjob.own import JobSource, own_application
 from pyjob.settings import Settings
@@ -74,7 +78,12 @@ class _Trial(logging.Handler):
         try:
             level = os.environ.get("LOG_LEVEL") or "warning"
             source = JobSource(path, manifest_file)
-            application = own_application(source, settings=Settings(access_log=False), log_level=level)
+            application = own_application(
+                source,
+                settings=Settings(access_log=False),
+                log_level=level,
+                access=lambda _: True,  # samples have no token, whatever PYJOB_ACCESS says
+            )
         except ManifestError as error:
             for one in error.problems:
                 place = Path(os.path.realpath(one.source or error.source))
@@ -101,6 +110,7 @@ class _Trial(logging.Handler):
         for warning in self._warnings:
             rule = next((rule for word, rule in _RULES_OF_WARNINGS.items() if word in warning), "start")
             self._find(warning, "broken-sample" if warning in broken else rule, is_error=warning in broken)
+        self._judge_public(application.manifest, job)
         client = Client(application)
         for one in sample_requests(job.endpoints):
             self._begin(str(one))
@@ -112,6 +122,16 @@ class _Trial(logging.Handler):
             count = _COUNT.search(client.get("/metrics").get_data(as_text=True))
             if count and float(count[1]):
                 self._find("; ".join(self._warnings) or "metrics() of the job is wrong", "metrics")
+
+    def _judge_public(self, manifest: Manifest, job: Job) -> None:
+        folders = [one.path for one in job.files if one.is_folder]
+        folders += [] if job.webview is None else ["/webview"]
+        files = [one.path for one in job.files if not one.is_folder]
+        paths = [*files, *(one.path for one in job.endpoints)]
+        for index, entry, remedy in unanswered(manifest, paths, folders):
+            place = note_of_field("", Severity.WARNING, manifest, f"public_endpoints[{index}]", "")
+            self._place = (place.file, place.line)
+            self._find(f"{no_answer(entry)}; {remedy}", "endpoints", is_error=False)
 
     def _begin(self, stage: str) -> None:
         self._warnings, self._place = [], ("", None)

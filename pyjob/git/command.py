@@ -38,7 +38,7 @@ def run_git(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.Com
         if not name.startswith("GIT_") or name.startswith(_KEPT)
     }
     try:
-        return subprocess.run(  # noqa: S603  a list of words, without a shell
+        return subprocess.run(  # nosec B603 # a list of words, without a shell
             command,
             input=given,
             capture_output=True,

@@ -97,7 +97,7 @@ class Claims:
         for method in methods:
             self.claim(path, method, owner)
         for template, method, taken in self._templates:
-            if method in methods and _reaches_into(template, path):
+            if method in methods and reaches_into(template, path):
                 raise self._collision(taken, owner, f"{method} {template}")
         if methods == ALL:
             for (method, at), taken in self._at.items():
@@ -108,7 +108,7 @@ class Claims:
         return EntryPointError(f"{self._place}: {owner} and {taken} both answer {what}: rename one of them")
 
 
-def _reaches_into(template: str, path: str) -> bool:
+def reaches_into(template: str, path: str) -> bool:
     """Whether something at or below ``path`` matches ``template``."""
     parts, fixed = template.split("/"), path.split("/")
     if len(parts) < len(fixed):

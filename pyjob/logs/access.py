@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pyjob.errors import one_line
 from pyjob.logs.handler import say
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 # In the environ of a request that has an access line, or will have one.
 TOLD = "pyjob.access_told"
@@ -16,6 +19,11 @@ WHY = "pyjob.access_why"
 LONGEST_REMARK = 200
 
 logger = logging.getLogger("pyjob.access")
+
+
+def note_why(environ: WSGIEnvironment, reason: str) -> None:
+    """Note for its line why a request is not let in (``reason`` has _ for blanks), and where it is from."""
+    environ[WHY] = f"{reason.replace('_', ' ')}, from {environ.get('REMOTE_ADDR') or 'nowhere'}"
 
 
 class Timed(Protocol):

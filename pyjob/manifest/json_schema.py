@@ -74,6 +74,7 @@ _BY_READER: dict[object, Schema] = {
     fields.anything: {},
 }
 
+_INSIDE = "inside the job's folder"
 DESCRIPTIONS = {
     "name": "the job's name: letters, digits, -, _ and ., at most 63",
     "owner_email": "whom to ask about the job",
@@ -85,7 +86,7 @@ DESCRIPTIONS = {
     "version": "the job's version, by Semantic Versioning 2.0",
     "extends": "a base manifest, by its relative path; what stands here wins",
     "jobtype_extra": "what the job's server is told; other job types keep fields of their own here",
-    "jobtype_extra.entrypoint_path": "the Python file with the job's class, inside the job's folder",
+    "jobtype_extra.entrypoint_path": f"the Python file with the job's class, {_INSIDE}",
     "jobtype_extra.entrypoint_class": "the job's class, where the file leaves a choice",
     "jobtype_extra.requirements_path": "a pip requirements file, anywhere in the repository",
     "jobtype_extra.max_concurrency": "most calls that run at once; 0 or none: no cap",
@@ -99,11 +100,11 @@ DESCRIPTIONS = {
     "jobtype_extra.python_version": "the version of Python to package the job with",
     "jobtype_extra.debian_version": "the release of Debian to package the job with",
     "jobtype_extra.check_requirements": "whether packaging checks the requirements",
-    "jobtype_extra.cors_origins": "origins whose pages may call the job; \"*\" for any",
+    "jobtype_extra.cors_origins": "origins whose pages may call it (https://example.com); \"*\" for any",
     "build_env": "environment variables of the build",
     "runtime_env": "environment variables of the job's process",
-    "secret_build_env_file": "an env file with secrets of the build, inside the job's folder",
-    "secret_runtime_env_file": "an env file with secrets of the job's process, inside the job's folder",
+    "secret_build_env_file": f"an env file with secrets of the build, {_INSIDE}",
+    "secret_runtime_env_file": f"an env file with secrets of the job's process, {_INSIDE}",
     "public_endpoints": "paths to be open to callers without a token",
     "labels": "names and values to describe the job",
     "replicas": "how many copies of the job a platform starts",

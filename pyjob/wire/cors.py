@@ -49,14 +49,12 @@ class Cors:
         if origin is None or len(origin) > LONGEST_ORIGIN:
             return None
         headers = self._listed.get(origin) or self._listed.get(origin.lower())
-        if headers is None and self._any is not None and ORIGIN.fullmatch(origin.lower()):
-            return self._any
-        return headers
+        if headers is not None or self._any is None or origin == ANY:
+            return headers
+        return self._any if ORIGIN.fullmatch(origin.lower()) else None
 
-    def preflight(self, environ: WSGIEnvironment, granted: Headers | None) -> Response | None:
-        """The answer to a browser that asks what a page may send; None where none is asked, or allowed."""
-        if granted is None or environ["REQUEST_METHOD"] != "OPTIONS":
-            return None
+    def preflight(self, environ: WSGIEnvironment, granted: Headers) -> Response | None:
+        """The answer to an OPTIONS by which a browser asks what a page may send; None to any other."""
         if not environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"):
             return None
         headers = [

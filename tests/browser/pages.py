@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 keys = pytest.importorskip("selenium.webdriver.common.keys", reason="selenium is not installed").Keys
+exceptions = pytest.importorskip("selenium.common.exceptions", reason="selenium is not installed")
 waiting = pytest.importorskip("selenium.webdriver.support.ui", reason="selenium is not installed")
 
 PATIENCE = 30  # seconds; reached only where something is broken
@@ -62,7 +63,8 @@ class Page:
         return self.text("#state") == "Ready" and bool(self.all(self.marker))
 
     def until(self, condition: Callable[[], object]) -> None:
-        waiting.WebDriverWait(self.driver, PATIENCE).until(lambda _: condition())
+        gone = [exceptions.StaleElementReferenceException]  # with the page before this one
+        waiting.WebDriverWait(self.driver, PATIENCE, ignored_exceptions=gone).until(lambda _: condition())
 
     def all(self, selector: str) -> list[Any]:
         found: list[Any] = self.driver.find_elements("css selector", selector)

@@ -57,6 +57,8 @@ LINKS = {
     "Metrics": "metrics",
     "Health": "health",
     "OpenAPI": "openapi.json",
+    "Web view": "api/v1/webview/",
+    "Sign out": "sign-out",
 }
 SERVED_BY = "Served by pyjob"
 
@@ -111,10 +113,16 @@ def filled(template: str, *, icon: str, assets: Iterable[str], **parts: str) -> 
     return text.encode()
 
 
-def links_from(page: str, *, has_status: bool = True) -> dict[str, str]:
-    """Names and addresses of the other pages; ``has_status``: whether that one is switched on."""
-    left_out = {page, *(() if has_status else ("status",))}
-    return {name: target for name, target in LINKS.items() if target not in left_out}
+def links_from(
+    page: str, *, has_status: bool = True, has_webview: bool = False, has_sign_in: bool = False
+) -> dict[str, str]:
+    """Names and addresses of the other pages.
+
+    ``has_status``: whether that one is switched on. ``has_webview``: whether the job has one.
+    ``has_sign_in``: whether people sign in with a token, and out again.
+    """
+    there = {"Status": has_status, "Web view": has_webview, "Sign out": has_sign_in}
+    return {name: target for name, target in LINKS.items() if target != page and there.get(name, True)}
 
 
 def asset_address(page: str, digest: str, name: str) -> str:

@@ -30,6 +30,16 @@ function codeBlock(label, text = "") {
   return el("pre", { tabindex: "0", role: "group", "aria-label": label }, el("code", {}, text));
 }
 
+/** Whether an answer says that who asks is not let in. */
+const isRefused = ({ status }) => status === 401 || status === 403;
+
+/** The way to sign in, and back to this page; null where nobody signs in. */
+function signInLink() {
+  if (!document.querySelector('nav a[href="sign-out"]')) return null;
+  const here = location.pathname + location.search + location.hash;
+  return el("a", { class: "send", href: `sign-in?next=${encodeURIComponent(here)}` }, "Sign in");
+}
+
 /** A button that copies the text of `node`. On plain http the clipboard is closed: then the text is selected. */
 function copyButton(node, label) {
   async function copy() {

@@ -7,6 +7,7 @@ const LONGEST_PAUSE = 5000; // ms between two looks at a job that loads
 const SETTLING = 500; // ms between the news that the job is ready and the look at its page
 const PULSE = 15000; // ms between two looks at the state of a job that is shown
 const TRACING = "X-Request-Tracing-Id";
+const OPEN = "open"; // what is said of an endpoint that needs no token, where others do
 
 const MARKS = /(``.+?``|`[^`]+`|\*\*[^*]+\*\*|\*[^*\s][^*]*\*|\[[^[\]]+\]\(https?:[^\s()]+\))/;
 
@@ -79,6 +80,13 @@ function showNotice(kind, title, reason, remark) {
   if (byId("notice").textContent !== notice.textContent) byId("notice").replaceChildren(notice);
 }
 
+/** Tell who is not let in how to get in; once he is, say nothing of it. */
+function showRefusal(answer) {
+  const link = isRefused(answer) && signInLink();
+  if (link) showNotice("bad", "You are not signed in", "", ["Sign in with your token to go on. ", link]);
+  else if (shown()) byId("notice").replaceChildren();
+}
+
 /** Show the job, or why it cannot be shown. Returns whether another look is worth it. */
 function show(description, health) {
   const reason = words(health.body.error) || words(description.body.error);
@@ -90,7 +98,8 @@ function show(description, health) {
     } catch (error) {
       showNotice("bad", "openapi.json cannot be shown", String(error));
     }
-  } else if (health.body.live === false) showNotice("bad", "The job failed to load", reason);
+  } else if (isRefused(description) && signInLink()) showRefusal(description);
+  else if (health.body.live === false) showNotice("bad", "The job failed to load", reason);
   else if (!passing) showNotice("bad", `openapi.json answered ${description.status}`, reason);
   else {
     const title = description.status ? "The job is not ready yet" : "The server does not answer";

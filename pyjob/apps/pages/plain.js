@@ -240,7 +240,17 @@ function readOperation(schemas, path, method, node) {
     form: Object.hasOwn(content, FORM) ? readForm(schemas, content) : null,
     otherTypes: type || Object.hasOwn(content, FORM) ? [] : Object.keys(content),
     responses: responses.map(([status, answer]) => [status, schemas.resolve(answer)]),
+    open: list(schemas.root.security).length > 0 && Array.isArray(node.security) && !node.security.length,
   };
+}
+
+/** The header that a token is sent in, and the field for it; null where nothing needs one. */
+function readToken(schemas) {
+  const schemes = Object.values(record(record(schemas.root.components).securitySchemes));
+  const scheme = schemes.find((each) => each.type === "apiKey" && each.in === "header");
+  if (!scheme || !list(schemas.root.security).length) return null;
+  const input = el("input", { id: "token", type: "password", autocomplete: "off", "aria-describedby": "token-note" });
+  return { header: words(scheme.name), input };
 }
 
 /** The form that takes files: its text fields begin with what the first sample of the JSON payload says. */
@@ -348,10 +358,11 @@ class AnswerView {
 const fileOf = ({ name }) => (/[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name);
 
 /** The request as a command for a POSIX shell, JSON on one line: a line break in it is only ever layout. */
-function curl({ method, url, headers, body }) {
+function curl({ method, url, headers, body }, token) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const parts = [`curl ${method === "GET" ? "" : `-X ${method} `}${quoted(url)}`];
   for (const [name, value] of Object.entries(headers)) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
+  if (token) parts.push(`-H "${token.header}: $TOKEN"`); // never the token itself: somebody may look on
   if (body instanceof FormData) {
     for (const [name, value] of body) {
       if (value instanceof File) parts.push(`-F ${quoted(`${name}=@${fileOf(value)}`)}`);
@@ -482,7 +493,7 @@ class RequestForm {
 
   changed() {
     this.complain("", null);
-    this.command.firstChild.textContent = curl(this.request());
+    this.command.firstChild.textContent = curl(this.request(), this.operation.token);
   }
 
   complain(message, control) {
@@ -533,6 +544,9 @@ class RequestForm {
     this.changed();
     if (!this.sound()) return;
     const { method, url, headers, body } = this.request();
+    const { token } = this.operation;
+    const secret = token?.input.value.trim();
+    if (secret) headers[token.header] = secret; // beside it the cookie does not count
     this.busy(new AbortController());
     this.answer.waiting();
     const { signal } = this.running;
@@ -550,6 +564,7 @@ class RequestForm {
     }
     this.busy(null);
     this.asCurl.hidden = false;
+    showRefusal({ status });
     if (status === 0 || status >= 500) showState(await getJson("health"));
   }
 
@@ -565,9 +580,10 @@ class RequestForm {
 // ---- cards and lists -------------------------------------------------------------------------------------
 
 /** Method and path; the path may break after a slash. */
-function address({ method, path }) {
+function address({ method, path, open }) {
   const mark = el("span", { class: `method ${method.toLowerCase()}` }, method);
-  return [mark, " ", el("code", {}, path.split(/(?<=\/)/).flatMap((part) => [part, el("wbr")]))];
+  const code = el("code", {}, path.split(/(?<=\/)/).flatMap((part) => [part, el("wbr")]));
+  return [mark, " ", code, ...(open ? [" ", el("span", { class: "open-mark" }, OPEN)] : [])];
 }
 
 /** Roles are spelled out, since the narrow layout changes `display`, which takes the meaning from a table. */
@@ -626,6 +642,15 @@ function serviceRow(schemas, operation) {
   return el("li", { id: operation.id }, form);
 }
 
+/** Where a token can be given, in place of signing in. */
+function tokenCard({ header, input }) {
+  return el("section", { class: "card token" },
+    el("label", { for: "token" }, "Token"),
+    input,
+    el("p", { class: "muted", id: "token-note" }, "Only where you are not signed in, or to call as somebody else: it is ",
+      "sent as ", el("code", {}, header), " with what you send here, and forgotten when you leave this page."));
+}
+
 function contents(operations) {
   const links = operations.map((operation) => {
     const path = operation.path.replace(/^\/api\/v1\//, "");
@@ -637,7 +662,8 @@ function contents(operations) {
 function showJob(root) {
   const schemas = new Schemas(root);
   const { title, version, summary, description } = record(root.info);
-  const operations = readOperations(schemas);
+  const token = readToken(schemas);
+  const operations = readOperations(schemas).map((each) => ({ ...each, token: each.open ? null : token }));
   const endpoints = operations.filter(({ service }) => !service);
   const cards = endpoints.map((operation) => card(schemas, operation));
   const rows = operations.filter(({ service }) => service).map((operation) => serviceRow(schemas, operation));
@@ -645,6 +671,7 @@ function showJob(root) {
   byId("summary").replaceChildren(...inline(words(summary)));
   byId("about").replaceChildren(...prose(remainder(words(description), words(summary))));
   if (cards.length > 2) cards.unshift(contents(endpoints));
+  if (token) cards.unshift(tokenCard(token));
   byId("endpoints").replaceChildren(el("h2", {}, "Endpoints"), ...cards);
   byId("service").replaceChildren(el("h2", {}, "Service"), el("ul", { class: "services" }, rows));
   byId("notice").replaceChildren();

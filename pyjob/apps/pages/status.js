@@ -181,19 +181,25 @@ function show(data) {
 let seen = ""; // when the numbers that are shown were true
 
 /** Tell that there is no answer, or none that can be shown; what was last known stays. */
-function showTrouble({ status, body }) {
-  showState("bad", status ? "No numbers" : "Unreachable");
+function showTrouble(answer) {
+  const { status, body } = answer;
+  const link = isRefused(answer) && signInLink();
+  showState("bad", link ? "Signed out" : status ? "No numbers" : "Unreachable");
   const title = status ? `The server answered ${status}` : "The server does not answer";
-  showNotice(title, status ? words(body.error) : "", "This page goes on asking.");
+  const next = isRefused(answer) ? "This page has stopped asking." : "This page goes on asking.";
+  if (link) showNotice("You are not signed in", "", ["Sign in with your token to go on. ", link]);
+  else showNotice(title, status ? words(body.error) : "", next);
   if (seen) text("seen", `Last heard of at ${seen}`);
 }
 
+/** Show how the job is now. Returns whether another look is worth it. */
 async function look() {
   const answer = await getJson("status/data", LONGEST_WAIT);
   const good = answer.status === 200 && Boolean(answer.body.history);
   document.body.classList.toggle("stale", !good);
   if (good) show(answer.body);
   else showTrouble(answer);
+  return !isRefused(answer);
 }
 
 let asking = false;
@@ -202,8 +208,11 @@ let asking = false;
 async function watch() {
   if (asking) return;
   asking = true;
-  while (document.visibilityState === "visible") {
-    await look().catch((error) => showNotice("The numbers cannot be shown", String(error)));
+  const tell = (error) => {
+    showNotice("The numbers cannot be shown", String(error));
+    return true;
+  };
+  while (document.visibilityState === "visible" && await look().catch(tell)) {
     await new Promise((resolve) => { setTimeout(resolve, EVERY); });
   }
   asking = false;

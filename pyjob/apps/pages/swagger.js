@@ -75,12 +75,20 @@ function ownParts() {
     return source && React.createElement("img", { src: source, alt: "The answer as a picture" });
   };
 
+  const marked = (Path, { React, specSelectors }) => (props) => {
+    const isOpen = specSelectors.security().size > 0 && props.operationProps.get("security")?.size === 0;
+    return React.createElement(React.Fragment, null,
+      React.createElement(Path, props),
+      isOpen && React.createElement("span", { className: "open-mark" }, OPEN));
+  };
+
   const nothing = () => () => null; // there is one server: where the page is
 
   return {
     wrapComponents: {
       InfoContainer: description,
       ServersContainer: nothing,
+      OperationSummaryPath: marked,
       liveResponse: traced,
       responseBody: picture,
     },
@@ -96,6 +104,7 @@ function requestInterceptor(request) {
 function responseInterceptor(response) {
   byId("announcer").textContent = `Answer: ${response.status} ${response.statusText}`.trim();
   if (!response.status || response.status >= 500) getJson("health").then(showState);
+  showRefusal(response);
   return response;
 }
 

@@ -20,6 +20,7 @@ from pyjob.check.code.job.state import judge_state
 from pyjob.check.code.names import judge_names
 from pyjob.check.code.note import ERROR
 from pyjob.check.code.opened import judge_opened
+from pyjob.check.code.public import judge_answered, judge_spelled
 from pyjob.check.code.reading.project import Project
 from pyjob.check.code.reading.reach import Reach, reach_of
 from pyjob.check.code.reading.source import Fault
@@ -46,6 +47,7 @@ def check_code(manifest: Manifest, cwd: Path | None = None) -> list[Finding]:
     reach = reach_of(project)
     choice = _patiently(lambda: [choose_class(project, manifest)])
     findings = [
+        *judge_spelled(manifest),
         *(finding for one in choice for finding in one.findings),
         *_patiently(lambda: judge_imports(project, reach, manifest, cwd)),
         *_patiently(lambda: judge_names(project, reach)),
@@ -79,6 +81,7 @@ def _judge_class(draft: Draft, reach: Reach) -> list[Finding]:
         *_patiently(lambda: judge_samples(draft, routes)),
         *_patiently(lambda: judge_files(draft, claims)),
         *_patiently(lambda: judge_home_page(draft, claims, is_whole=routes.is_whole)),
+        *_patiently(lambda: judge_answered(draft, routes)),
         *_patiently(lambda: judge_metrics(draft)),
         *_patiently(lambda: judge_state(draft, routes.handlers)),
     ]

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Iterator
 
 from pyjob.check.code.job.draft import Draft
-from pyjob.check.code.note import ADVICE, ERROR, WARNING, note
+from pyjob.check.code.note import ADVICE, ERROR, WARNING, note, note_of_field
 from pyjob.check.code.reading.literal import Item, NotLiteral, items_of, literal
 from pyjob.check.code.reading.method import Method
 from pyjob.check.code.reading.project import MISSING
 from pyjob.check.finding import Finding
-from pyjob.errors import EntryPointError, Problem
+from pyjob.errors import EntryPointError
 from pyjob.job.files import StaticEndpoint, StaticReader
 from pyjob.job.job import secret_files
 from pyjob.job.paths import Claims
@@ -58,13 +57,11 @@ def judge_home_page(draft: Draft, claims: Claims, *, is_whole: bool) -> Iterator
         claims.claim_below("/webview", ("GET",), "the web view")
     except EntryPointError:
         return
-    place = manifest.located(Problem("jobtype_extra.home_page", "", ""))
-    file = (
-        os.path.relpath(manifest.files[0].resolve(), manifest.folder) if manifest.files else manifest.source
+    field = "jobtype_extra.home_page"
+    message = f"{field} leads to {home}, but the job has no web view"
+    yield note_of_field(
+        "endpoints", WARNING, manifest, field, message, "define `def webview_app(self, base_url)`"
     )
-    line = place.line if place.source in ("", manifest.source) else None
-    message = f"jobtype_extra.home_page leads to {home}, but the job has no web view"
-    yield Finding("endpoints", WARNING, message, "define `def webview_app(self, base_url)`", file, line)
 
 
 def _judge_item(draft: Draft, claims: Claims, method: Method, item: Item) -> Iterator[Finding]:
