@@ -25,12 +25,14 @@ REPO = Path(__file__).parents[2]
 EXAMPLE = REPO / "examples" / "public_endpoints"
 ALICE, BOB = "pyjob_a-token-of-alice-for-tests", "pyjob_a-token-of-bob-for-tests"
 JOB = """
+from pyjob import JobError
+
 class Job:
     def perform(self):
         return self.request_context.get().caller_name
 
     def told(self):
-        return "told"
+        raise JobError(401, "an affair of the job")
 
     def auxiliary_endpoints(self):
         return {"/told": self.told}
@@ -146,6 +148,7 @@ def test_a_person_signs_in_uses_every_page_and_signs_out(driver: Any, server: Se
     assert page.status() == 401
     assert driver.switch_to.active_element.get_attribute("id") == "token"
     page.sign_in(ALICE)
+    page.until(lambda: page.all("#endpoints") and driver.current_url == f"{server.url}/docs")
 
     docs = SwaggerPage(driver, f"{server.url}/docs")
     docs.try_out()
@@ -163,7 +166,7 @@ def test_a_person_signs_in_uses_every_page_and_signs_out(driver: Any, server: Se
     docs.one("button").click()
     docs.until(lambda: docs.text("[role=status]"))
     assert docs.text("[role=status]") == "High tide is at hour 37.26."
-    docs.assert_all_is_quiet()
+    assert_nothing_leaves(docs, server)
 
     driver.get(f"{server.url}/docs")
     docs.one("header nav a[href=sign-out]").click()
@@ -282,14 +285,14 @@ def test_public_docs_of_a_job_whose_document_is_not_public_lead_to_signing_in(
     driver: Any, make_job: MakeJob, store: Path
 ) -> None:
     with public_pages(make_job, store, "/docs") as server:
-        page = SignInPage(driver, f"{server.url}/docs#op-perform", is_waiting=True)
+        page = SignInPage(driver, f"{server.url}/docs?x=1", is_waiting=True)
         page.until(lambda: page.all("#notice a"))
         assert page.text("#notice h2") == "You are not signed in"
         page.one("#notice a").click()
         page.until(lambda: page.all("#token"))
         page.sign_in(ALICE)
-        page.until(lambda: driver.current_url == f"{server.url}/docs#op-perform")
         page.until(lambda: page.text("#state") == "Ready" and page.all("#endpoints > *"))
+        assert driver.current_url == f"{server.url}/docs?x=1"
         assert page.all("#notice h2") == []
 
 
@@ -348,7 +351,7 @@ def test_the_plain_page_takes_a_token_and_keeps_it_to_itself(
         assert page.all("#op-metrics .open-mark") == []
 
         page.send()
-        page.until(lambda: page.all(f"{page.perform} .verdict.bad"))
+        page.until(lambda: page.all(f"{page.perform} .verdict.warn"))
         page.until(lambda: page.all("#notice a"))
         page.one("#token").send_keys(ALICE)
         page.send()
@@ -360,6 +363,10 @@ def test_the_plain_page_takes_a_token_and_keeps_it_to_itself(
         assert ALICE not in page.one("body").get_attribute("innerText")
         assert_nothing_leaves(page, server)
         assert "TOKEN" not in page.one("#op-told .curl code").get_attribute("textContent")
+
+        page.one("#op-told .send").click()
+        page.until(lambda: page.all("#op-told .verdict.warn"))
+        assert page.all("#notice h2") == []  # that 401 is not ours
 
         page = PlainPage(driver, f"{server.url}/docs")
         assert page.one("#token").get_property("value") == ""

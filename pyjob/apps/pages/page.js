@@ -80,9 +80,9 @@ function showNotice(kind, title, reason, remark) {
   if (byId("notice").textContent !== notice.textContent) byId("notice").replaceChildren(notice);
 }
 
-/** Tell who is not let in how to get in; once he is, say nothing of it. */
-function showRefusal(answer) {
-  const link = isRefused(answer) && signInLink();
+/** Tell who is not let in how to get in; once that is no longer so, say nothing of it. */
+function showRefusal(refused) {
+  const link = refused && signInLink();
   if (link) showNotice("bad", "You are not signed in", "", ["Sign in with your token to go on. ", link]);
   else if (shown()) byId("notice").replaceChildren();
 }
@@ -98,7 +98,7 @@ function show(description, health) {
     } catch (error) {
       showNotice("bad", "openapi.json cannot be shown", String(error));
     }
-  } else if (isRefused(description) && signInLink()) showRefusal(description);
+  } else if (isRefused(description) && signInLink()) showRefusal(true);
   else if (health.body.live === false) showNotice("bad", "The job failed to load", reason);
   else if (!passing) showNotice("bad", `openapi.json answered ${description.status}`, reason);
   else {

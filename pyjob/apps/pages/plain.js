@@ -558,13 +558,14 @@ class RequestForm {
       const response = await fetch(url, { ...options, headers: { ...headers, [TRACING]: tracing } });
       const blob = await response.blob();
       ({ status } = response);
+      // A job has statuses of its own, but no such challenge.
+      showRefusal(status === 401 && response.headers.has("WWW-Authenticate"));
       await this.answer.answer(response, blob, performance.now() - started, tracing);
     } catch (error) {
       this.answer.failure(error);
     }
     this.busy(null);
     this.asCurl.hidden = false;
-    showRefusal({ status });
     if (status === 0 || status >= 500) showState(await getJson("health"));
   }
 

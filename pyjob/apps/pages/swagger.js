@@ -104,7 +104,8 @@ function requestInterceptor(request) {
 function responseInterceptor(response) {
   byId("announcer").textContent = `Answer: ${response.status} ${response.statusText}`.trim();
   if (!response.status || response.status >= 500) getJson("health").then(showState);
-  showRefusal(response);
+  // A job has statuses of its own, but no such challenge.
+  showRefusal(response.status === 401 && Object.hasOwn(record(response.headers), "www-authenticate"));
   return response;
 }
 
