@@ -147,7 +147,8 @@ def serve(
 ) -> None:
     """Serve a class or an instance at hand until interrupted: a notebook, ``if __name__ == "__main__"``.
 
-    By the same rules as a job in a folder (SPEC 10.6); logging is set up where nobody has done so.
+    By the same rules as a job in a folder (SPEC 10.6), PYJOB_ACCESS included; logging is set up where nobody
+    has done so.
     ``threads``: most calls at once, 500 unless the manifest or you say otherwise. Raises `ManifestError`
     and `AddressError`.
     """
@@ -156,7 +157,7 @@ def serve(
         settings = LogSettings.from_environment({**os.environ, **environment.variables})
         set_up_logging(settings, mask=environment.mask)
         log_strays(environment.mask)
-    application = _of_class(job, found, environment)
+    application = _of_class(job, found, environment, access=access_of(None, None, found))
     serve_application(application, host=host, port=port, threads=threads)
 
 

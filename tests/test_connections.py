@@ -32,7 +32,8 @@ from tests.servers import Server, pyjob_run, started
 # `pyjob run` with other numbers than its own: what it does after seconds is seen after less.
 RUN = """
 import sys
-from pyjob.serving import channel, limits, listener, server
+from pyjob.serving import limits, listener, server
+from pyjob.serving.connection import channel
 listener.LOOK_SECONDS = 0.05
 listener.LEAST_PATIENCE = float(sys.argv[4])
 channel.HEAD_SECONDS = float(sys.argv[1])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -618,3 +619,24 @@ def test_who_lets_everybody_in_is_warned_where_others_can_reach_it(
     with started(command) as server:
         server.wait_until("/ready", 200)
     assert ("--access FILE asks for tokens" in server.output) == is_told
+
+
+def test_a_class_at_hand_and_waitress_serve_ask_for_tokens_too(
+    folder: Path, store: Made, tmp_path: Path
+) -> None:
+    token = store.token()
+    script = tmp_path / "served.py"
+    script.write_text(
+        "import pyjob\n\n\nclass Job:\n    def perform(self, x: int = 1) -> int:\n        return x + 1\n\n\n"
+        "pyjob.serve(Job, port=0)\n"
+    )
+    waitress = [sys.executable, "-m", "waitress", "--listen", "127.0.0.1:0"]
+    for command, cwd in (
+        ([sys.executable, str(script)], tmp_path),
+        ([*waitress, "pyjob.app:create"], folder),
+        ([*waitress, "--call", "pyjob.app:create"], folder),
+    ):
+        with started(command, cwd=cwd, env={"PYJOB_ACCESS": str(store.path)}) as server:
+            server.wait_until("/ready", 200)
+            assert ask(server, "POST", "/perform", b"{}")[0] == 401
+            assert ask(server, "POST", "/perform", b"{}", X_Racetrack_Auth=token)[2] == 2
