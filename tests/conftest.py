@@ -128,11 +128,10 @@ def store(tmp_path: Path) -> Made:
 class JobClient:
     """A client of one application, mounted at ``mount``; every call goes through the WSGI validator."""
 
-    def __init__(self, application: pyjob.Application, mount: str) -> None:
+    def __init__(self, application: pyjob.Application, mount: str, *, cookies: bool = True) -> None:
         self.application = application
         self.mount = mount
-        # A test says itself which cookies are sent.
-        self._client = Client(validator(application), use_cookies=False)
+        self._client = Client(validator(application), use_cookies=cookies)
 
     def open(self, path: str, *, streamed: bool = False, **options: Any) -> Any:
         url = f"http://localhost{self.mount}"
@@ -156,10 +155,13 @@ def mount(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def client_of(mount: str) -> ClientOf:
-    """A `JobClient` of a folder, class or instance, loaded in the foreground unless told otherwise."""
+    """A `JobClient` of a folder, class or instance, loaded in the foreground unless told otherwise.
 
-    def client_of(source: Any, *, load: Any = "now", **options: Any) -> JobClient:
-        return JobClient(pyjob.create(source, load=load, **options), mount)
+    Without ``cookies`` it keeps none, and a test says itself which are sent.
+    """
+
+    def client_of(source: Any, *, load: Any = "now", cookies: bool = True, **options: Any) -> JobClient:
+        return JobClient(pyjob.create(source, load=load, **options), mount, cookies=cookies)
 
     return client_of
 

@@ -59,7 +59,7 @@ def folder(make_job: MakeJob) -> Path:
 
 @pytest.fixture
 def client(folder: Path, store: Made, client_of: ClientOf) -> JobClient:
-    return client_of(folder, access=store.path)
+    return client_of(folder, access=store.path, cookies=False)
 
 
 def opens(client: JobClient, path: str = "/perform") -> bool:
@@ -210,7 +210,8 @@ def test_no_job_sees_a_token_and_every_job_sees_the_caller(client: JobClient, st
 def test_who_needs_no_token_has_no_name_either(make_job: MakeJob, store: Made, client_of: ClientOf) -> None:
     store.approve("/api/v1/told")
     token = store.token()
-    client = client_of(make_job(JOB, fields="public_endpoints: [/told]"), access=store.path)
+    folder = make_job(JOB, fields="public_endpoints: [/told]")
+    client = client_of(folder, access=store.path, cookies=False)
     answer = client.post("/told", json={}, headers={"X-Caller-Name": "somebody else"}).json
     assert answer["name"] == ""
     assert "X-Caller-Name" not in answer["headers"]

@@ -119,6 +119,19 @@ def test_what_is_open_as_a_whole_is_so_by_its_template_too(
         assert is_open(operations["GET", f"/api/v1/{path}"]), path
 
 
+def test_a_template_within_a_segment_is_not_open_by_what_stands_before_it(
+    place: tuple[Path, Path], client_of: ClientOf
+) -> None:
+    job, store = place
+    code, manifest = job / "job.py", job / "job.yaml"
+    code.write_text(code.read_text().replace("/items/{name}", "/items/x-{name}"))
+    manifest.write_text(manifest.read_text().replace("- /api/v1/items/open", "- /items/x-"))
+    Ledger(store).approve(NAME, VERSION, "/api/v1/items/x-")
+    client = client_of(job, access=str(store))
+    assert client.get("/items/x-any").status_code == 401
+    assert not is_open(operations_of(document_of(client))["GET", "/api/v1/items/x-{name}"])
+
+
 def test_a_path_with_braces_of_its_own_is_open_where_that_very_path_is(
     place: tuple[Path, Path], client_of: ClientOf
 ) -> None:

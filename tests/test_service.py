@@ -227,8 +227,8 @@ def test_a_call_behind_one_that_waits_is_not_late(make_job: MakeJob, tmp_path: P
             caller.send(one[20:])
             assert (await caller.answer()).status == 200
 
-    run = "import sys; from pyjob.serving.connection import channel; channel.HEAD_SECONDS = 0.2; from pyjob import cli; "
-    command = [sys.executable, "-c", run + "sys.exit(cli.main())"]
+    run = "import sys; from pyjob.serving.connection import channel; channel.HEAD_SECONDS = 0.2; "
+    command = [sys.executable, "-c", run + "from pyjob import cli; sys.exit(cli.main())"]
     folder = make_job(HELD, extra={"max_concurrency": 1})
     with started([*command, *pyjob_run(folder)[3:]]) as server, pipe(tmp_path) as path:
         server.wait_until("/ready", 200)

@@ -55,10 +55,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return make_guarded(tmp_path_factory.mktemp("place"))
 
 
+class Browser(JobClient):
+    """Keeps cookies, and sends them."""
+
+    def __init__(self, application: pyjob.Application, mount: str) -> None:
+        super().__init__(application, mount)
+        self._client = Client(validator(application))
+
+
 @pytest.fixture
-def client(place: tuple[Path, Path], client_of: ClientOf) -> JobClient:
+def client(place: tuple[Path, Path], mount: str) -> JobClient:
     job, store = place
-    return client_of(job, access=str(store))
+    return Browser(pyjob.create(job, access=str(store), load="now"), mount)
 
 
 def sign_in(client: JobClient, token: str = TOKEN, path: str = "/sign-in", **more: Any) -> Any:
@@ -189,12 +197,10 @@ def test_under_https_the_cookie_is_sent_over_tls_only(client: JobClient) -> None
 
 
 @pytest.mark.parametrize("token", ODD, ids=["separators", "quotes", "an attribute"])
-def test_a_token_of_odd_characters_survives_the_cookie(
-    tmp_path: Path, client_of: ClientOf, token: str
-) -> None:
+def test_a_token_of_odd_characters_survives_the_cookie(tmp_path: Path, mount: str, token: str) -> None:
     job, store = make_guarded(tmp_path)
     Ledger(store).add_token("odd", token, kind="user", note="", expires=None)
-    client = client_of(job, access=str(store))
+    client = Browser(pyjob.create(job, access=str(store), load="now"), mount)
     answer = sign_in(client, token)
     assert answer.status_code == 303
     value, attributes = cookie_of(answer)
@@ -276,6 +282,15 @@ def test_a_page_may_say_where_to_go_on_to(client: JobClient) -> None:
     assert field(page, "next") == "/status?a=1#b"
 
 
+def test_a_way_back_with_markup_in_it_is_text(client: JobClient) -> None:
+    onward = '/"><script>alert(1)</script>'
+    for page in (client.get(f"/sign-in?next={quote(onward)}"), sign_in(client, WRONG_TOKEN, next=onward)):
+        assert field(page.text, "next") == onward
+        assert "<script" not in page.text
+    sign_in(client)
+    assert "<script" not in client.get(f"/sign-in?next={quote(onward)}").text
+
+
 @pytest.mark.parametrize("query", ["next=/a&next=/b", "&".join(["x=1"] * 50), "%", "next", "next=%ff%fe"])
 def test_a_query_that_says_no_one_way_leads_home(client: JobClient, query: str) -> None:
     page = client.get(f"/sign-in?{query}")
@@ -345,6 +360,7 @@ def test_a_page_of_another_site_calls_nothing_by_the_cookie(client: JobClient) -
         (b"next=/docs", FORM, 401, "Please enter your token."),
         (b"\xff\xfe&=&;&%", FORM, 401, "Please enter your token."),
         (f"token={TOKEN}&token={WRONG_TOKEN}".encode(), FORM, 401, "This token is not valid"),
+        (f"token={WRONG_TOKEN}&token={TOKEN}".encode(), FORM, 401, "This token is not valid"),
         (f"token={TOKEN}%00".encode(), FORM, 401, "This token is not valid"),
         (f"token={TOKEN}\0".encode(), FORM, 401, "This token is not valid"),
         (b"token=%C5%81%ff" + b"\xc5", FORM, 401, "This token is not valid"),

@@ -597,3 +597,16 @@ def test_a_run_of_pytest_that_has_nothing_to_do_with_jobs_does_not_import_pyjob(
     others = ("no:schemathesis", "no:hypothesispytest", "no:dash")
     ended = pytest_in(tmp_path, *(part for name in others for part in ("-p", name)), plugins=())
     assert ended.returncode == 0, ended.stdout
+
+
+def test_a_test_needs_no_token_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYJOB_ACCESS", str(tmp_path / "access.db"))
+
+    class Job:
+        def perform(self, x: int) -> int:
+            return x + 1
+
+    with JobClient(Job) as client:
+        assert client.perform(x=1) == 2

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # In the environ: that the request is let in already. A server cannot set it by any header.
 ADMITTED = "pyjob.admitted"
@@ -41,3 +42,13 @@ class Access(Protocol):
 
     def open_paths(self) -> frozenset[str]:
         """The canonical paths that need no token now, probes and the like aside."""
+
+
+def admitted(application: WSGIApplication) -> WSGIApplication:
+    """``application`` as it answers requests that are let in: those that its own process makes of it."""
+
+    def within(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[ADMITTED] = True
+        return application(environ, start_response)
+
+    return within

@@ -14,8 +14,6 @@ TOKEN_HEADER = "X-Racetrack-Auth"  # nosec B105 # a name, no token
 HEADER_KEY = "HTTP_X_RACETRACK_AUTH"
 AUTHORIZATION_KEY = "HTTP_AUTHORIZATION"
 COOKIE_KEY = "HTTP_COOKIE"
-# Longer headers are not looked through: none of ours is.
-LONGEST_COOKIES = 16 * 1024
 # What `Sec-Fetch-Site` says of a request by one of our own pages, or by the user himself.
 OWN_PAGE = frozenset(("same-origin", "none"))
 
@@ -67,13 +65,14 @@ def _taken_bearer(environ: WSGIEnvironment) -> str | None:
 def _taken_cookie(environ: WSGIEnvironment) -> str | None:
     """The token of the first cookie of our name: of several, browsers send that of the longest path first."""
     header = environ[COOKIE_KEY]
-    if TOKEN_HEADER not in header or len(header) > LONGEST_COOKIES:
+    if TOKEN_HEADER not in header:
         return None
-    pairs = header.split(";")
-    own = [pair for pair in pairs if pair.partition("=")[0].strip() == TOKEN_HEADER]
+    own: list[str] = []
+    others: list[str] = []
+    for pair in header.split(";"):
+        (own if pair.partition("=")[0].strip() == TOKEN_HEADER else others).append(pair)
     if not own:
         return None
-    others = [pair for pair in pairs if pair not in own]
     if others:
         environ[COOKIE_KEY] = ";".join(others).strip()
     else:

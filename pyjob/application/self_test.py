@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.test import Client
 
-from pyjob.access.access import ADMITTED
+from pyjob.access.access import admitted
 from pyjob.application.samples import SampleRequest, attempt, sample_requests
 from pyjob.environment.mask import Mask
 from pyjob.errors import SampleError
@@ -17,7 +16,7 @@ from pyjob.job.job import Job
 from pyjob.trace import Trace, Tracer, traced
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
 logger = logging.getLogger(__name__)
 
@@ -30,23 +29,13 @@ def try_samples(table: WSGIApplication, job: Job, seconds: float, tracer: Tracer
     failed, requests = list(job.sample_faults), list(sample_requests(job.endpoints))
     if not requests and not failed:
         logger.warning("the self-test had nothing to send: the job has no sample payload")
-    client = Client(_admitted(table))
+    client = Client(admitted(table))
     for request in requests:
         failure = _Attempt(client, request, tracer.trace_within()).failure(seconds)
         if failure is not None:
             failed.append(f"{request}: {failure}")
     if failed:
         raise SampleError(mask(f"the self-test failed: {'; '.join(failed)}"))
-
-
-def _admitted(table: WSGIApplication) -> WSGIApplication:
-    """``table`` as it answers requests that are let in: the process that serves has no token."""
-
-    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        environ[ADMITTED] = True
-        return table(environ, start_response)
-
-    return application
 
 
 class _Attempt(threading.Thread):

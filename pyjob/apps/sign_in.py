@@ -139,7 +139,7 @@ class SignInRoom:
             return error_response(error.status, too_long if error.status == 413 else str(error))
         onward = _onward(environ, *fields.get("next", ()))
         # Of two that differ nobody knows which one is meant.
-        [token, *others] = {one.strip() for one in fields.get("token", ())} or {""}
+        [token, *others] = dict.fromkeys(one.strip() for one in fields.get("token", [""]))
         if not others and self._guard.is_valid(token):
             return _see_other(onward, _cookie(environ, token))
         if self._guard.fault() is not None:

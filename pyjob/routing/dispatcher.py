@@ -20,7 +20,7 @@ from pyjob.wire.response import Response, error_response
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HOSTILE = re.compile(r"//|/\.{1,2}(?:/|\Z)|\\|\x00")
+HOSTILE = re.compile(r"//|(?:\A|/)\.{1,2}(?:/|\Z)|\\|\x00")
 NAME_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 LONGEST_COMPARED = 100
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from werkzeug.test import Client, TestResponse
 
+from pyjob.access.access import admitted
 from pyjob.app import create
 from pyjob.application import Application
 from pyjob.application.samples import attempt, error_of, sample_requests
@@ -41,7 +42,7 @@ class JobClient:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.application = _application(source, manifest, env or {})
-        self._client = Client(self.application)
+        self._client = Client(admitted(self.application))
         with ExitStack() as opened:
             opened.enter_context(LentProcess(self.application.manifest))
             opened.callback(self.application.close, 0)

@@ -359,7 +359,7 @@ def test_the_plain_page_takes_a_token_and_keeps_it_to_itself(
         assert page.answer()[1] == '"alice"'
         assert page.all("#notice h2") == []
         command = page.text(f"{page.perform} .curl code")
-        assert '-H "X-Racetrack-Auth: $TOKEN"' in command
+        assert "-H 'X-Racetrack-Auth: '\"$TOKEN\"" in command
         assert ALICE not in page.one("body").get_attribute("innerText")
         assert_nothing_leaves(page, server)
         assert "TOKEN" not in page.one("#op-told .curl code").get_attribute("textContent")

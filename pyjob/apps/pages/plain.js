@@ -362,7 +362,8 @@ function curl({ method, url, headers, body }, token) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
   const parts = [`curl ${method === "GET" ? "" : `-X ${method} `}${quoted(url)}`];
   for (const [name, value] of Object.entries(headers)) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (token) parts.push(`-H "${token.header}: $TOKEN"`); // never the token itself: somebody may look on
+  // Never the token itself: somebody may look on.
+  if (token) parts.push(`-H ${quoted(`${token.header}: `)}"$TOKEN"`);
   if (body instanceof FormData) {
     for (const [name, value] of body) {
       if (value instanceof File) parts.push(`-F ${quoted(`${name}=@${fileOf(value)}`)}`);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import select
 import socket
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
 from pyjob.errors import one_line
@@ -32,6 +33,8 @@ BODY_RATE = 500
 # Linux tells when the other side has closed its half; elsewhere only when it has closed all.
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 LONGEST_MESSAGE = 300
+# What a request target may hold.
+TARGET = re.compile(r"[!-~]+")
 # What one turn of the loop sends on one connection: it has others to look after.
 TURN_BYTES = 256 * 1024
 
@@ -52,6 +55,15 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     """A request as it comes; waitress names the path even of one that has none, in its log."""
 
     path = ""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head. Raises ParsingError for a target that others may read in another way."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # brackets that are no address
+            raise ParsingError("Bad URI") from None
+        if not TARGET.fullmatch(self.request_uri):  # a tab would be taken out
+            raise ParsingError("Bad URI")
 
 
 class OneLine(logging.LoggerAdapter[logging.Logger]):

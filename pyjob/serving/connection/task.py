@@ -58,6 +58,9 @@ class Task(WSGITask):  # type: ignore[misc]
         """The WSGI environ."""
         environ: WSGIEnvironment = super().get_environment()
         environ[SEAT] = self.channel.seat
+        path = self.request.path
+        if path.startswith("//"):  # waitress takes all but one slash away, so that nobody could refuse it
+            environ["PATH_INFO"] = path
         return environ
 
     def build_response_header(self) -> bytes:
