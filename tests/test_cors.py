@@ -315,7 +315,7 @@ def test_a_preflight_is_answered_before_a_token_is_asked_for(client_of: ClientOf
 
 def test_a_listed_page_comes_in_by_a_token_and_never_by_a_cookie(client_of: ClientOf, store: Made) -> None:
     token = store.token()
-    client = allowing(client_of, PAGE, access=store.path)
+    client = allowing(client_of, PAGE, access=store.path, cookies=False)
     assert preflight(client).status_code == 204
     for headers, status in (
         ({}, 401),
