@@ -635,6 +635,15 @@ def test_requests_show_what_waits_with_the_command_that_approves(access: Command
     assert re.fullmatch(rf"  /api/v1/perform approved by \S+, {EXACT_TIME}", last)
 
 
+def test_who_approves_is_told_what_he_might_not_think_of(access: Command, make_job: MakeJob) -> None:
+    make_job(JOB, name="house", fields="public_endpoints: [/status, /api/v1]")
+    told = access.done("requests", "house")
+    assert "  /status (a page of the service; an endpoint of that name is /api/v1/status) waits:" in told
+    assert "  /api/v1 (everything that the job offers) waits:" in told
+    assert "a page of the service" in access.done("approve", "house", "1.2.0", "/metrics")
+    assert "a page of the service" not in access.done("approve", "house", "1.2.0", "/api/v1/metrics")
+
+
 def test_requests_as_json(access: Command, house: Path) -> None:
     access.done("approve", "house", "1.2.0", "/webview")
     webview, perform = access.json("requests", str(house / "job.yaml"))

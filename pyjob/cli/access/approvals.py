@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyjob.access.decision import canonical
+from pyjob.access.decision import API, SERVICE, canonical
 from pyjob.access.store.ledger import Approval
 from pyjob.cli.access import arguments
 from pyjob.cli.access.file import add_file, file_option, ledger_of, moment
@@ -101,7 +101,7 @@ def _approve(options: argparse.Namespace) -> int:
         what = f"no manifest can have the name {job} and the version {version}"
         sys.stderr.write(f"pyjob: warning: {what}: this holds only where JOB_NAME and JOB_VERSION say so\n")
     if ledger.approve(job, version, endpoint):
-        sys.stdout.write(f"approved {endpoint} and what is below it, of {job} {version}\n")
+        sys.stdout.write(f"approved {_shown(endpoint)} and what is below it, of {job} {version}\n")
     else:
         sys.stdout.write(f"{endpoint} of {job} {version} is approved already\n")
     return 0
@@ -163,10 +163,19 @@ def _told(manifest: Manifest, requests: list[Request], ending: str) -> str:
     lines = [f"{manifest.name} {manifest.version} ({one_line(str(manifest.folder))})"]
     for one in requests:
         if one.approval is None:
-            lines += [f"  {one.endpoint} waits:", f"    {_command(manifest, one, ending)}"]
+            lines += [f"  {_shown(one.endpoint)} waits:", f"    {_command(manifest, one, ending)}"]
         else:
-            lines.append(f"  {one.endpoint} approved by {one.approval.who}, {moment(one.approval.at)}")
+            lines.append(
+                f"  {_shown(one.endpoint)} approved by {one.approval.who}, {moment(one.approval.at)}"
+            )
     return "\n".join(lines if requests else [f"{lines[0]}: no public endpoints"]) + "\n"
+
+
+def _shown(endpoint: str) -> str:
+    """``endpoint``, and what somebody might not think of who approves it."""
+    if endpoint in SERVICE:
+        return f"{endpoint} (a page of the service; an endpoint of that name is {API}{endpoint})"
+    return f"{endpoint} (everything that the job offers)" if endpoint == API else endpoint
 
 
 def _command(manifest: Manifest, request: Request, ending: str) -> str:
