@@ -57,10 +57,14 @@ def job_routes(
     extra = manifest.jobtype_extra
     may_be_full = None not in (extra.max_concurrency, extra.max_concurrency_queue)
     document = openapi_document(job, name=manifest.name, version=manifest.version, may_be_full=may_be_full)
-    table.at("/", {"GET": _home(extra.home_page)})
     if open_paths is not None:
         document = secured(document, TOKEN_HEADER)
-    table.at("/openapi.json", {"GET": OpenApiRoom(mask.inside(document), open_paths)})
+    table.at_all(
+        {
+            "/": {"GET": _home(extra.home_page)},
+            "/openapi.json": {"GET": OpenApiRoom(mask.inside(document), open_paths)},
+        }
+    )
     has_sign_in = open_paths is not None
     table.at_all(docs_routes(has_webview=webview is not None, has_status=has_status, has_sign_in=has_sign_in))
     return table

@@ -641,3 +641,27 @@ def test_a_class_at_hand_and_waitress_serve_ask_for_tokens_too(
             server.wait_until("/ready", 200)
             assert ask(server, "POST", "/perform", b"{}")[0] == 401
             assert ask(server, "POST", "/perform", b"{}", X_Racetrack_Auth=token)[2] == 2
+
+
+def test_no_cache_between_keeps_what_a_token_has_opened_for_others(client: JobClient, store: Made) -> None:
+    token = {HEADER: store.token()}
+    for endpoint in ("/api/v1/files/open", "/api/v1/perform"):
+        store.approve(endpoint)
+    until(lambda: client.get("/files/open/a.txt").status_code == 200)
+    until(lambda: client.get("/files/shut/a.txt", headers=token).status_code == 200)
+    for path in ("/openapi.json", "/parameters", "/metrics", "/webview/x"):
+        assert client.get(path, headers=token).headers["Cache-Control"] == "private"
+    # They ask again, and are refused then.
+    for path in ("/docs", "/files/shut/a.txt"):
+        assert client.get(path, headers=token).headers["Cache-Control"] == "no-cache"
+    # What everybody may have, caches may keep.
+    assert "Cache-Control" not in client.get("/live").headers
+
+
+def test_a_form_of_somebody_who_is_signed_out_leads_to_the_page_to_sign_in_at(client: JobClient) -> None:
+    answer = client.post("/webview/form", data={"a": "b"}, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 401
+    assert answer.mimetype == "text/html"
+    page = answer.get_data(as_text=True)
+    assert f'name="next" type="hidden" value="{client.mount}/"' in page
+    assert client.post("/perform", json={}, headers={"Accept": "application/json"}).is_json

@@ -34,6 +34,9 @@ class Access(Protocol):
     def caller_of(self, environ: WSGIEnvironment) -> str | None:
         """Whose a received request is; None where nobody knows."""
 
+    def is_personal(self, environ: WSGIEnvironment) -> bool:
+        """Whether the answer to a received request is not for others: no cache may keep it for them."""
+
     def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
         """Why a request to the path in ``environ`` is not let in; None where it is."""
 

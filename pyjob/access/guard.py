@@ -74,6 +74,10 @@ class Guard:
         credential: Credential | None = environ[CREDENTIAL]
         return None if credential is None or credential.is_own_page is False else credential.name
 
+    def is_personal(self, environ: WSGIEnvironment) -> bool:
+        """Whether it has a token that let it in."""
+        return environ[CREDENTIAL] is not None
+
     def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
         """Why a request to the path in ``environ`` is not let in; None where it is."""
         if ADMITTED in environ:

@@ -38,6 +38,10 @@ class HostAccess:
         """Who the host says that it is."""
         return None if self._name_caller is None else self._name_caller(environ)
 
+    def is_personal(self, environ: WSGIEnvironment) -> bool:
+        """Whatever the host says, it may say something else to others."""
+        return True
+
     def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
         """Why a request to the path in ``environ`` is not let in; None where it is."""
         if ADMITTED in environ or environ[PATH] in PROBES:

@@ -35,7 +35,6 @@ class Entrance:
             return None
         self._metrics.refuse(refusal.reason)
         note_why(environ, refusal.reason)
-        is_page = environ["REQUEST_METHOD"] in ("GET", "HEAD") and wants_html(environ.get("HTTP_ACCEPT", ""))
-        if is_page and self._sign_in is not None:
+        if self._sign_in is not None and wants_html(environ.get("HTTP_ACCEPT", "")):
             return self._sign_in.page_for(environ, refusal)
         return error_response(refusal.status, refusal.message, headers=[*refusal.headers, *UNCACHED])

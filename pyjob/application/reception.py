@@ -65,8 +65,10 @@ class Reception:
         """The answer of ``application``, made in the context of the request's trace."""
         seat: Seat | None = environ.get(SEAT)
         waiting = None if seat is None else seat.waiting
+        is_personal = False
         if self._access is not None:
             self._access.receive(environ)
+            is_personal = environ["REQUEST_METHOD"] == "GET" and self._access.is_personal(environ)
         if waiting is None:
             trace = self.tracer.trace_of(environ)
         else:
@@ -90,6 +92,8 @@ class Reception:
                 if name.lower() in self._lower_names:  # the job may give its answer an id of its own
                     ids = _missing(ids, headers)
                     break
+            if is_personal:
+                headers = _private(headers)
             headers = (headers if cors is None else cors.shared(headers, granted)) + ids
             if exc_info is None:
                 return start_response(status, headers)
@@ -119,6 +123,13 @@ class Reception:
         """The line of a request that was refused; ``path`` is decoded."""
         shown = one_line(self._mask(path.removeprefix(CALLS)))[:LONGEST_PATH]
         self._access_log.refused(one_line(method[:20]), shown, status, why)
+
+
+def _private(headers: Headers) -> Headers:
+    """``headers`` that keep caches of others from keeping the answer, unless they say something of it."""
+    if any(name.lower() == "cache-control" for name, _ in headers):
+        return headers
+    return [*headers, ("Cache-Control", "private")]
 
 
 def _missing(ids: list[tuple[str, str]], headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

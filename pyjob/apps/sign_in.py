@@ -89,7 +89,9 @@ class SignInRoom:
         """What a person sees who may not see the page that ``environ`` asks for."""
         here = quoted(environ[PREFIX] + environ[PATH])
         query = environ.get("QUERY_STRING", "")
-        at = _onward(environ, quoted_page(f"{here}?{query}") if query else here)
+        # What was posted is lost: where a form goes, there need not be a page.
+        is_page = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+        at = _onward(environ, *([quoted_page(f"{here}?{query}") if query else here] if is_page else ()))
         link = f'<a href="{html.escape(at)}">open the page again</a>'
         if refusal.status == 403:
             content = f"<p>You came by a link from another site. To go on, {link}.</p>"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HOSTILE = re.compile(r"//|(?:\A|/)\.{1,2}(?:/|\Z)|\\|\x00")
 NAME_IN_BRACES = re.compile(r"\{([^{}]*)\}")
 LONGEST_COMPARED = 100
+# Below a page of the service: what it loads, and nothing else.
+ASSETS = "/_assets/"
 
 
 class Dispatcher:
@@ -45,6 +47,9 @@ class Dispatcher:
     ) -> None:
         self._exact = {path: _with_head(methods) for path, methods in routes.exact.items()}
         self._below = {path: _with_head(methods) for path, methods in routes.below.items()}
+        # Who is let in to these is let in to a page of ours, and to nothing of the job.
+        self._own = frozenset(routes.own)
+        self._own_below = tuple({path[: path.index(ASSETS)] + ASSETS for path in routes.own if ASSETS in path})
         self._depth = max((path.count("/") for path in self._below), default=0)
         # Where two match, the one with more of the path spelled out.
         templates = sorted(routes.templates.items(), key=lambda item: -len(NAME_IN_BRACES.sub("", item[0])))
@@ -126,6 +131,8 @@ class Dispatcher:
         exact = self._exact.get(path)
         if exact is not None:
             yield exact, {REST: ""}
+        if path in self._own or path.startswith(self._own_below):
+            return
         for pattern, methods in self._templates:
             found = pattern.match(path)
             if found:

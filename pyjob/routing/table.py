@@ -28,15 +28,18 @@ class RouteTable:
         self.exact: dict[str, dict[str, WSGIApplication]] = {}
         self.below: dict[str, dict[str, WSGIApplication]] = {}
         self.templates: dict[str, dict[str, WSGIApplication]] = {}
+        self.own: set[str] = set()
 
     def at(self, path: str, methods: Methods) -> None:
         """Exactly ``path``; other methods of it are left as they are."""
         self.exact.setdefault(path, {}).update(methods)
 
     def at_all(self, routes: Routes) -> None:
-        """Each of ``routes``, by its exact path."""
+        """Each of ``routes`` of the service, by its exact path, which is its own: whatever else would answer
+        there by any method, such as the short form of a job's endpoint, gives way."""
         for path, methods in routes.items():
-            self.at(path, methods)
+            self.exact[path] = dict(methods)
+            self.own.add(path)
 
     def at_template(self, path: str, methods: Methods) -> None:
         """Paths like ``path``, in which a name in braces stands for a part of one segment."""
