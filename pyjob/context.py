@@ -73,7 +73,7 @@ class RequestContext:
 
     @property
     def trace_headers(self) -> dict[str, str]:
-        """Headers for requests that the job makes in turn: tracing id, ``traceparent``, ``tracestate``."""
+        """Headers for requests that the job makes in turn: tracing id and caller, W3C's trace context."""
         return passed_on(self._trace, self.environ, self._names)
 
 

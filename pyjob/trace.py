@@ -139,9 +139,7 @@ class Tracer:
         """Let the headers of a request say who it is from, where it is not them who do."""
         if self._name_caller is None:
             return
-        name = trace.caller
-        if not name.isascii():
-            name = name.encode().decode("latin-1")  # as PEP 3333 has them
+        name = _as_header(trace.caller)
         for key in self._caller_keys:
             if name:
                 environ[key] = name
@@ -200,8 +198,10 @@ def traceparent_of(environ: WSGIEnvironment) -> str | None:
 
 
 def passed_on(trace: Trace, environ: WSGIEnvironment, names: TraceHeaders) -> dict[str, str]:
-    """The headers by which a request made for the one of ``environ`` belongs to the same trace."""
+    """The headers by which a request made for the one of ``environ`` belongs to the same trace and caller."""
     headers = {names.tracing_id: trace.tracing_id} if trace.tracing_id else {}
+    if trace.caller:
+        headers[names.caller] = _as_header(trace.caller)
     parent = traceparent_of(environ)
     if parent is not None:
         # As it came: nothing here is recorded as a span of its own.
@@ -218,6 +218,11 @@ def _cleaned(value: str) -> str:
     with suppress(UnicodeEncodeError):  # of a server that decodes headers itself
         first = first.encode("latin-1").decode("utf-8", "replace")
     return _printable(first)
+
+
+def _as_header(text: str) -> str:
+    """``text`` as headers have it, in WSGI and in clients alike: each character a byte (PEP 3333)."""
+    return text if text.isascii() else text.encode().decode("latin-1")
 
 
 def _ascii(text: str) -> str:

@@ -33,7 +33,8 @@ JOB = """
 
         def told(self):
             request = self.request_context.get()
-            return {"name": request.caller_name, "headers": dict(request.headers)}
+            passed_on = request.trace_headers.get("X-Caller-Name")
+            return {"name": request.caller_name, "headers": dict(request.headers), "passed_on": passed_on}
 
         def performance(self):
             return "performance"
@@ -202,6 +203,7 @@ def test_no_job_sees_a_token_and_every_job_sees_the_caller(client: JobClient, st
         told = client.post("/told", json={}, headers={**headers, **own}).json
         assert told["name"] == "Ålice"
         assert told["headers"]["X-Caller-Name"].encode("latin-1").decode() == "Ålice"
+        assert told["passed_on"] == told["headers"]["X-Caller-Name"]  # as the next job is to get it
         assert token not in str(told)
         if "a=b" in headers.get("Cookie", ""):
             assert told["headers"]["Cookie"] == "a=b;c=d"
@@ -215,6 +217,7 @@ def test_who_needs_no_token_has_no_name_either(make_job: MakeJob, store: Made, c
     answer = client.post("/told", json={}, headers={"X-Caller-Name": "somebody else"}).json
     assert answer["name"] == ""
     assert "X-Caller-Name" not in answer["headers"]
+    assert answer["passed_on"] is None
     assert client.post("/told", json={}, headers={HEADER: token}).json["name"] == "alice"
     assert client.post("/told", json={}, headers={HEADER: "wrong"}).json["name"] == ""
     # Nor by a cookie that the page of another site has made a browser send.

@@ -251,7 +251,7 @@ def test_the_names_of_the_headers_can_be_chosen(
     """
     client = client_of(make_job(code, fields=fields))
     answer = client.post("/perform", headers={"X-Trace": "order-66", "X-User": "alice"})
-    assert answer.json == ["order-66", "alice", {"X-Trace": "order-66"}]
+    assert answer.json == ["order-66", "alice", {"X-Trace": "order-66", "X-User": "alice"}]
     assert answer.headers["X-Trace"] == answer.headers["X-Request-ID"] == "order-66"
     assert "X-Request-Tracing-Id" not in answer.headers
 
