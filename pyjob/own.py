@@ -19,6 +19,7 @@ from pyjob.job.loader import Chdir, Surroundings, load_entry_class, make_instanc
 from pyjob.logs.setting_up import LogKeeper, LogSettings, hide_in_logs, set_up_logging
 from pyjob.logs.strays import log_strays
 from pyjob.manifest import Manifest, find_manifest, manifest_of, with_identity
+from pyjob.manifest.file import shown
 from pyjob.serving.takeover import meet
 from pyjob.settings import Deployment, Settings
 from pyjob.trace import NameCaller, TraceHeaders, Tracer
@@ -160,11 +161,16 @@ def access_of(
             f"access: expected the path of a store, or a function of the environ, found {given!r}"
         )
     if caller is not None:
-        raise ValueError("caller: tokens name the callers where there is a store of them: give one of both")
+        where = f"access=, or {ACCESS_VARIABLE} in the environment"
+        raise ValueError(f"caller: tokens name the callers where there is a store ({where}): give one")
     # Few applications have any use for SQLite.
     from pyjob.access.store.store import Store
 
-    return Guard(Store(given), name=manifest.name, version=manifest.version, listed=manifest.public_endpoints)
+    store = Store(given)
+    logger.info("job %s: callers need a token, by %s", manifest.name, shown(store.path))
+    if store.path.resolve().is_relative_to(manifest.folder.resolve()):
+        logger.warning("%s: lies in the folder of the job, whose files may be served", shown(store.path))
+    return Guard(store, name=manifest.name, version=manifest.version, listed=manifest.public_endpoints)
 
 
 def maker_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -66,8 +67,16 @@ class InProcess:
     """Asks an application as a server would that decodes paths once and does nothing else to them."""
 
     def __init__(self, folder: Path, store: Path) -> None:
+        self._folder = folder
         settings = pyjob.Settings(access_log=False)
         self.application = pyjob.create(folder, load="now", access=store, settings=settings)
+
+    def close(self) -> None:
+        """End it, and leave no module of its job to the tests that follow."""
+        self.application.close(grace=0)
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(str(self._folder)):
+                del sys.modules[name]
 
     def ask(
         self, method: str, target: bytes, headers: Iterable[Header] = (), mount: str = "", **environ: Any

@@ -177,7 +177,7 @@ def test_the_option_wins_over_the_environment(access: Command, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda file: None, "found nothing: make it with `pyjob access init"),
+        (lambda file: None, "found nothing: check the name, or make it with `pyjob access init"),
         (lambda file: file.mkdir(), "found a folder"),
         (os.mkfifo, "found a FIFO"),
         (lambda file: file.symlink_to("/dev/null"), "found a device"),
@@ -293,6 +293,18 @@ def test_a_token_is_printed_once_and_only_its_hash_is_kept(access: Command) -> N
     token = Store(access.file).token(text)
     assert token is not None
     assert (token.name, token.kind, token.expires) == ("alice", "user", None)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is nothing that is always full")
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
+def test_a_token_that_cannot_be_shown_is_in_force_no_more(options: tuple[str, ...], access: Command) -> None:
+    command = [sys.executable, "-m", "pyjob", "access", "token", "add", "alice", *options]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "nobody has seen the token, and it is revoked" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [one["state"] for one in access.json("token", "list")] == ["revoked"]
 
 
 def test_no_two_tokens_are_the_same(access: Command) -> None:
@@ -592,6 +604,23 @@ def test_a_version_that_only_the_environment_can_give_is_a_warning(access: Comma
     assert access.err == ""
 
 
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("/pub/job/house/1.0.0/api/v1/perform", "write /api/v1/perform"),
+        ("/api/v1/items/{id}", "name what is before it, which covers all below: /items"),
+        ("/perform?x=1", "name the path alone"),
+    ],
+)
+def test_a_path_that_opens_nothing_is_a_warning_with_the_remedy(
+    path: str, remedy: str, access: Command
+) -> None:
+    access.done("approve", "house", "1.0.0", path)
+    assert "pyjob: warning: " in access.err
+    assert " opens nothing: " in access.err
+    assert access.err.strip().endswith(remedy)
+
+
 def test_an_approval_is_taken_back_once(access: Command) -> None:
     access.done("approve", "house", "1.0.0", "/perform")
     told = access.done("revoke-approval", "house", "1.0.0", "/api/v1/perform")
@@ -633,6 +662,22 @@ def test_requests_show_what_waits_with_the_command_that_approves(access: Command
     access.done(*shlex.split(command)[2:])
     last = access.done("requests", "house").splitlines()[-1]
     assert re.fullmatch(rf"  /api/v1/perform approved by \S+, {EXACT_TIME}", last)
+
+
+def test_approvals_are_listed_whatever_manifests_say_now(access: Command) -> None:
+    assert access.done("approvals") == ""
+    assert "nothing is approved" in access.err
+    assert access.json("approvals") == []
+    access.done("approve", "house", "1.2.0", "/perform")
+    access.done("approve", "barn", "2.0.0", "/webview")
+    [barn, house] = access.done("approvals").splitlines()
+    assert re.fullmatch(rf"barn 2\.0\.0 /api/v1/webview  approved by \S+, {EXACT_TIME}", barn)
+    assert house.startswith("house 1.2.0 /api/v1/perform  approved by ")
+    [first, _] = access.json("approvals")
+    assert (first["job"], first["version"], first["endpoint"]) == ("barn", "2.0.0", "/api/v1/webview")
+    assert first.keys() == {"job", "version", "endpoint", "approved_by", "approved_at"}
+    access.done("revoke-approval", "barn", "2.0.0", "/webview")
+    assert len(access.json("approvals")) == 1
 
 
 def test_who_approves_is_told_what_he_might_not_think_of(access: Command, make_job: MakeJob) -> None:
@@ -740,6 +785,13 @@ def test_what_was_refused_is_not_in_the_log(access: Command) -> None:
 
 
 # What the system does not let it do
+
+
+def test_init_warns_of_a_folder_in_which_others_may_make_files(nowhere: Command, public_folder: Path) -> None:
+    public_folder.chmod(0o1777)
+    nowhere.done("init", str(public_folder / "access.db"))
+    assert "warning" in nowhere.err
+    assert "its folder has the mode 1777" in nowhere.err
 
 
 def test_a_mode_that_is_too_wide_is_a_warning(access: Command) -> None:
@@ -852,7 +904,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_written(access: Command) -> Non
     disk.mkdir()
     python = shlex.quote(sys.executable)
     script = f"""
-        mount -t tmpfs -o size=64k none {disk} || exit 77
+        mount -t tmpfs -o size=64k,mode=700 none {disk} || exit 77
         {python} -m pyjob access init {disk}/a.db || exit 78
         head -c 1000000 /dev/zero > {disk}/filler 2> /dev/null
         {python} -m pyjob access token add alice --file {disk}/a.db && exit 79

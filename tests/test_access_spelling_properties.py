@@ -47,7 +47,7 @@ def targets(draw: Any) -> bytes:
 def in_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     one = InProcess(*make_guarded(tmp_path_factory.mktemp("guarded")))
     yield one
-    one.application.close(grace=0)
+    one.close()
 
 
 def hold(in_process: InProcess, target: bytes, method: str, mount: str) -> None:

@@ -87,7 +87,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def in_process(guarded: tuple[Path, Path]) -> Iterator[InProcess]:
     one = InProcess(*guarded)
     yield one
-    one.application.close(grace=0)
+    one.close()
 
 
 @pytest.fixture(scope="module")

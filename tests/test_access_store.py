@@ -456,7 +456,7 @@ def no_answer_to_pragmas(file: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "nothing": (lambda file: None, "found nothing: make it with `pyjob access init"),
+    "nothing": (lambda file: None, "found nothing: check the name, or make it with `pyjob access init"),
     "a link to nothing": (lambda file: file.symlink_to("nowhere"), "found a symbolic link to nothing"),
     "a link to itself": (lambda file: file.symlink_to(file), "symbolic links that go round in a circle"),
     "a folder": (lambda file: file.mkdir(), "expected a file, found a folder"),
@@ -605,6 +605,27 @@ def test_a_mode_that_is_wider_than_640_is_a_warning_and_no_fault(
         assert f"`chmod 600 {file}`" in store.warning
 
 
+@pytest.mark.parametrize(
+    ("mode", "is_told"),
+    [(0o700, False), (0o755, False), (0o555, False), (0o775, True), (0o702, True), (0o1777, True)],
+    ids=lambda value: oct(value) if isinstance(value, int) else value,
+)
+def test_a_folder_in_which_others_may_make_files_is_a_warning(
+    mode: int, is_told: bool, public_folder: Path, tmp_path: Path
+) -> None:
+    file = public_folder / "access.db"
+    fill(file)
+    link = tmp_path / "link.db"
+    link.symlink_to(file)
+    public_folder.chmod(mode)
+    for path in (file, link):
+        store = Store(path)
+        assert in_force(store)
+        assert (store.warning is not None) is is_told
+        if store.warning is not None:
+            assert store.warning.startswith(f"{path}: its folder has the mode {mode:o}, ")
+
+
 @contextmanager
 def asked(file: Path) -> Iterator[Callable[[], list[object]]]:
     """A store in a process that may not do everything; calling asks it."""
@@ -663,7 +684,7 @@ def test_a_read_only_file_system_will_do(file: Path, tmp_path: Path) -> None:
     disk.mkdir()
     code = (
         f"from pyjob.access.store.store import Store; s = Store('{disk}/a.db'); "
-        f"print(s.fault, s.token('{TOKEN}'))"
+        f"print(s.fault, s.token('{TOKEN}'), s.warning)"  # its folder is everybody's, as far as modes go
     )
     script = f"""
         mount -t tmpfs none {disk} && cp -p {file} {disk}/a.db && mount -o remount,ro {disk} || exit 77
@@ -674,7 +695,7 @@ def test_a_read_only_file_system_will_do(file: Path, tmp_path: Path) -> None:
     if ended.returncode == 77:
         pytest.skip("no file system of our own can be had here")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == "None Token(name='alice', kind='user', expires=None)\n"
+    assert ended.stdout == "None Token(name='alice', kind='user', expires=None) None\n"
 
 
 def test_reading_changes_nothing_and_leaves_nothing_open(file: Path, tmp_path: Path) -> None:
@@ -865,6 +886,21 @@ def test_one_look_that_hangs_holds_nobody_up_and_closes_all_after_a_second(
     assert "its disk does not answer" in str(store.fault)
     hanging.goes_on.set()
     while store.fault is not None:  # until the first has gone on
+        clocks.passed += 0.25
+    assert in_force(store)
+
+
+def test_a_look_that_hangs_is_waited_for_by_one_and_not_by_all_who_come_later(
+    hanging: Hanging, store: Store, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks.passed = 10
+    assert not in_force(store)
+    monkeypatch.setattr(store_module, "PATIENCE", "nobody waits")  # else that is a TypeError
+    for clocks.passed in (10.1, 11, 600):
+        assert not in_force(store)
+    monkeypatch.setattr(store_module, "PATIENCE", 60.0)
+    hanging.goes_on.set()
+    while store.fault is not None:
         clocks.passed += 0.25
     assert in_force(store)
 

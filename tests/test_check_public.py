@@ -139,8 +139,8 @@ def test_where_not_all_is_written_out_nothing_is_said(check: Check, more: str) -
     [
         ("/pub/job/sample/0.0.1/api/v1/perform", "without that prefix", "write /api/v1/perform"),
         ("/pub/fatman/sample/latest/perform", "without that prefix", "write /perform"),
-        ("/pub/job/sample/0.0.1", "without that prefix", "write /api/v1/perform"),
-        ("/pub/perform", "without that prefix", "write /api/v1/perform"),
+        ("/pub/job/sample/0.0.1", "without that prefix", "name the path behind it that is to be open"),
+        ("/pub/job/sample/0.0.1/", "without that prefix", "name the path behind it that is to be open"),
         ("/perform?x=1", "a query is no part of a path", "name the path alone"),
         ("/items/{item}/price", "braces", "name what is before it, which covers all below: /items"),
         ("/a/b{c}/d", "braces", "name what is before it, which covers all below: /a"),
@@ -158,8 +158,12 @@ def test_an_entry_that_can_open_nothing_is_a_warning(check: Check, entry: str, w
     assert check(ITEMS, **listing("/perform", entry), rule="endpoints") == []
 
 
-def test_published_is_another_path_than_pub(check: Check) -> None:
-    assert check(JOB, **listing("/published"), rule="manifest") == []
+@pytest.mark.parametrize("entry", ["/published", "/pub", "/pub/x", "/pub/job/x"])
+def test_what_is_below_pub_and_no_prefix_is_a_path_as_any_other(check: Check, entry: str) -> None:
+    assert check(JOB, **listing(entry), rule="manifest") == []
+    assert len(check(JOB, **listing(entry), rule="endpoints")) == 1
+    job = f"{GOOD}    def auxiliary_endpoints(self): return {{{entry!r}: self.perform}}\n"
+    assert check(job, **listing(entry), rule="endpoints") == []
 
 
 def test_any_origin_and_nothing_public_is_fine(check: Check) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,9 @@ import pyjob
 from pyjob import Settings
 from pyjob.cli import main
 from pyjob.errors import JobError
-from tests.callers import Caller
+from tests.callers import HELD, Caller, connect, pipe, request, until
 from tests.conftest import ClientOf, JobClient, MakeJob
-from tests.servers import ask, pyjob_run, started
+from tests.servers import Server, ask, pyjob_run, started
 from tests.stores import HEADER, Made
 
 PAGE = "https://page.example"
@@ -376,6 +377,24 @@ async def two_on_one_connection(port: int) -> list[int]:
         first = await caller.read_until(b"\r\n\r\n")
         caller.send(f"GET /live HTTP/1.1\r\n{head}\r\n".encode())
         return [int(first.split(b" ")[1]), (await caller.answer()).status]
+
+
+def test_a_page_reads_that_its_call_has_outlasted_the_grace(make_job: MakeJob, tmp_path: Path) -> None:
+    async def scenario(server: Server, path: Path) -> dict[str, str]:
+        async with await connect(server.port) as caller:
+            asked = request(hold=str(path)).replace(b"\r\n", f"\r\nOrigin: {PAGE}\r\n".encode(), 1)
+            caller.send(asked)
+            await until(server.port, lambda found: found["pyjob_calls_running"] == 1)
+            server.process.send_signal(signal.SIGTERM)
+            answer = await caller.answer()
+            assert (answer.status, answer.json["error"]) == (503, "the service is going down")
+            return answer.headers
+
+    options = ("--cors-origin", PAGE, "--grace", "0")
+    with started(pyjob_run(make_job(HELD), *options)) as server, pipe(tmp_path) as path:
+        server.wait_until("/ready", 200)
+        headers = asyncio.run(scenario(server, path))
+    assert (headers[ALLOW], headers["Vary"]) == (PAGE, "Origin")
 
 
 def test_the_command_says_what_an_origin_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -291,9 +291,21 @@ def test_an_endpoint_that_waits_is_told_with_the_command_and_once(
         client.get("/nowhere")
     told = [one.getMessage() for one in caplog.records if "pyjob access approve" in one.getMessage()]
     assert [one.partition("approval: ")[2] for one in told] == [
-        "pyjob access approve sample 0.0.1 /api/v1/files/open",
-        "pyjob access approve sample 0.0.1 /api/v1/webview/open",
+        f"pyjob access approve sample 0.0.1 /api/v1/files/open --file {store.path}",
+        f"pyjob access approve sample 0.0.1 /api/v1/webview/open --file {store.path}",
     ]
+
+
+def test_the_log_says_that_tokens_are_asked_for_and_where_a_store_had_better_not_be(
+    folder: Path, store: Made, client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    client_of(folder, access=store.path)
+    assert f"job sample: callers need a token, by {store.path}" in caplog.text
+    assert "in the folder of the job" not in caplog.text
+    inner = Made(folder / "access.db")
+    client_of(folder, access=inner.path)
+    assert f"{inner.path}: lies in the folder of the job, whose files may be served" in caplog.text
 
 
 def test_a_token_is_revoked_while_it_serves(client: JobClient, store: Made) -> None:
@@ -594,15 +606,18 @@ def test_a_running_server_follows_approvals_and_tokens_20_times_of_20(approved: 
     def status(path: str, **headers: str) -> int:
         return ask(approved, "POST", path, b"{}", **headers)[0]
 
+    opened, closed = "/api/v1/perform", "/api/v1/webview/open"
+    store.approve(closed)
+    last, name = store.token("the first"), "the first"
     for at in range(20):
-        store.approve("/api/v1/perform")
+        store.approve(opened)
+        store.ledger.revoke_approval("sample", "0.0.1", closed)
         token = store.token(f"token {at}")
-        until(lambda: status("/perform") == 200)
-        until(lambda: status("/told", X_Racetrack_Auth=token) == 200)  # noqa: B023
-        store.ledger.revoke_approval("sample", "0.0.1", "/api/v1/perform")
-        store.ledger.revoke_token(f"token {at}")
-        until(lambda: status("/perform") == 401)
-        until(lambda: status("/told", X_Racetrack_Auth=token) == 401)  # noqa: B023
+        store.ledger.revoke_token(name)
+        until(lambda: (status(opened), status(closed)) == (200, 401))  # noqa: B023
+        until(lambda: [status("/told", X_Racetrack_Auth=one) for one in (token, last)] == [200, 401])  # noqa: B023
+        opened, closed = closed, opened
+        last, name = token, f"token {at}"
 
 
 def test_a_body_that_is_not_let_in_is_not_read(approved: Any) -> None:
@@ -611,14 +626,18 @@ def test_a_body_that_is_not_let_in_is_not_read(approved: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "access", "is_told"),
-    [("127.0.0.1", False, False), ("0.0.0.0", False, True), ("0.0.0.0", True, False)],
+    ("host", "options", "is_told"),
+    [
+        ("127.0.0.1", (), False),
+        ("127.0.0.1", ("--trusted-proxy", "127.0.0.1"), True),  # it lets others in
+        ("0.0.0.0", (), True),
+        ("0.0.0.0", ("--access",), False),
+    ],
 )
 def test_who_lets_everybody_in_is_warned_where_others_can_reach_it(
-    folder: Path, store: Made, host: str, access: bool, is_told: bool
+    folder: Path, store: Made, host: str, options: tuple[str, ...], is_told: bool
 ) -> None:
-    options = ["--access", str(store.path)] if access else []
-    command = [*pyjob_run(folder), *options]
+    command = [*pyjob_run(folder), *options, *([str(store.path)] if options == ("--access",) else ())]
     command[command.index("--host") + 1] = host
     with started(command) as server:
         server.wait_until("/ready", 200)
@@ -659,6 +678,39 @@ def test_no_cache_between_keeps_what_a_token_has_opened_for_others(client: JobCl
         assert client.get(path, headers=token).headers["Cache-Control"] == "no-cache"
     # What everybody may have, caches may keep.
     assert "Cache-Control" not in client.get("/live").headers
+
+
+def test_a_page_that_says_how_long_it_lasts_is_kept_for_nobody_else(
+    make_job: MakeJob, store: Made, client_of: ClientOf
+) -> None:
+    job = """
+        class Job:
+            def webview_app(self, base_url):
+                def page(environ, start_response):
+                    said = environ["HTTP_X_SAID"]
+                    start_response("200 OK", [("Content-Type", "text/plain"), ("Cache-Control", said)])
+                    return [b"a page"]
+                return page
+    """
+    folder = make_job(job, fields="public_endpoints: [/webview/open]")
+    store.approve("/api/v1/webview/open")
+    token = store.token()
+    client = client_of(folder, access=store.path, cookies=False)
+    for said, told in {
+        "max-age=60": "max-age=60, private",
+        "Max-Age=60, Must-Revalidate": "Max-Age=60, Must-Revalidate, private",
+        'no-cache="Set-Cookie"': 'no-cache="Set-Cookie", private',
+        "private, max-age=60": "private, max-age=60",
+        "max-age=60,Public": "max-age=60,Public",
+        "s-maxage=60": "s-maxage=60",
+        "no-cache": "no-cache",
+        "no-store": "no-store",
+    }.items():
+        for method in ("GET", "HEAD"):
+            answer = client.open("/webview/x", method=method, headers={HEADER: token, "X-Said": said})
+            assert answer.headers.getlist("Cache-Control") == [told], method
+        # Who came without a token has what everybody may have.
+        assert client.get("/webview/open", headers={"X-Said": said}).headers["Cache-Control"] == said
 
 
 def test_a_form_of_somebody_who_is_signed_out_leads_to_the_page_to_sign_in_at(client: JobClient) -> None:

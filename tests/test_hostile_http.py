@@ -125,6 +125,15 @@ def test_a_huge_head_is_refused(echo: Server) -> None:
     assert is_alive(echo)
 
 
+@pytest.mark.parametrize("blank", [b" ", b"\t", b" \t"])
+def test_blanks_without_end_are_refused_before_they_hold_up_everybody(echo: Server, blank: bytes) -> None:
+    # Read as they come, 60,000 of them would keep the server busy for a minute.
+    value = blank * (60_000 // len(blank)) + b"x"
+    answer = answers(echo, b"GET /live HTTP/1.1\r\nHost: x\r\nX-A:" + value + b"\r\n\r\n")
+    assert status_of(answer) == 400
+    assert is_alive(echo)
+
+
 def test_slow_senders_hold_no_thread(echo: Server) -> None:
     """Many more clients than threads stand in the middle of their head or body."""
     waiting = []

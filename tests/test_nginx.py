@@ -196,7 +196,7 @@ def test_nginx_sees_the_path_that_is_judged_or_one_of_both_refuses_it(tmp_path: 
     agreed = 0
     with nginx(f"{start}{told} }}", tmp_path, {}) as front, front.client() as client:
         for prefix in USUAL_PREFIXES:
-            for _, target in targets_of(every=3):
+            for _, target in targets_of(every=5):
                 spelled = prefixed(prefix, target)
                 answer = client.ask("GET", spelled)
                 ours = path_of(spelled)

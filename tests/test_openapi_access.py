@@ -186,14 +186,15 @@ def test_the_document_is_made_once_for_what_is_open(
 def test_whoever_asks_while_approvals_change_gets_one_whole_document(
     client: JobClient, place: tuple[Path, Path]
 ) -> None:
-    ledger, done = Ledger(place[1]), threading.Event()
+    ledger, done, lock = Ledger(place[1]), threading.Event(), threading.Lock()
     seen: list[dict[str, Any]] = []
 
     def ask() -> None:
         while not done.is_set():
             document = document_of(client)
-            if document not in seen:
-                seen.append(document)
+            with lock:
+                if document not in seen:
+                    seen.append(document)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

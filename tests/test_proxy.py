@@ -19,6 +19,7 @@ from pyjob.cli import main
 from tests.callers import HELD, Caller, call, hold, pipe, release, until, until_waiting
 from tests.conftest import MakeJob
 from tests.servers import Server, pyjob_run, started
+from tests.stores import until as until_told
 
 # A job whose pages tell what they see.
 TELLS = (
@@ -247,6 +248,9 @@ def test_what_makes_no_sense_is_refused_in_json(trusting: Server, name: str, val
     assert answer == {"error": f"the header {name} cannot be read", "type": "Bad Request"}
     assert headers["X-Request-ID"]
     assert told(trusting, FORWARDED)["seen"][0] == "203.0.113.7"
+    # Else an operator behind a proxy that is set up wrongly would see nothing but 400s.
+    why = f"GET /webview/ 400: the header {name} cannot be read"
+    until_told(lambda: any(why in line for line in trusting.lines[before:]))
     assert "Traceback" not in "".join(trusting.lines[before:])
 
 

@@ -16,6 +16,7 @@ from wsgiref.validate import validator
 
 import pytest
 from werkzeug.http import parse_cookie
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 import pyjob
@@ -45,7 +46,8 @@ HOSTILE = (
     "/" + "x" * 5000,
     "",
 )
-# Tokens that somebody has brought.
+BROUGHT = "a-token-that-somebody-has-brought"
+# Tokens that somebody has brought, of odd characters.
 ODD = ('a;b,c=d"x"\\y=z;,----------', '"in-double-quotes-of-its-own"', "a=b;Path=/;Domain=evil.example")
 
 
@@ -81,8 +83,8 @@ def field(page: str, name: str) -> str:
 
 
 def cookie_of(answer: Any) -> tuple[str, dict[str, str | None]]:
-    """The value of the one cookie, decoded, and its attributes."""
-    [header] = answer.headers.getlist("Set-Cookie")
+    """The value of the cookie, decoded, and its attributes; of the last, where there are some further up."""
+    *_, header = answer.headers.getlist("Set-Cookie")
     pair, *attributes = header.split("; ")
     split = (one.partition("=") for one in attributes)
     return parse_cookie(pair)["X-Racetrack-Auth"], {name: value for name, _, value in split}
@@ -111,6 +113,14 @@ def test_who_wants_no_page_gets_json(client: JobClient) -> None:
     for options in ({}, {"method": "POST"}, {"headers": {"Accept": "application/json"}}):
         answer = client.open("/docs", **options)
         assert (answer.status_code, answer.mimetype) == (401, "application/json")
+
+
+def test_what_no_browser_sends_is_not_read_to_its_end(client: JobClient) -> None:
+    """A stranger may send it: a minute's worth of such requests must not take minutes."""
+    answer = client.get("/docs", headers={"Accept": f"text/html;q=0.5{',a;b=c' * 8000},application/json"})
+    assert (answer.status_code, answer.mimetype) == (401, "text/html")
+    answer = client.get("/docs", headers={"Accept": f"{'a/b,' * 8000}text/html"})
+    assert (answer.status_code, answer.mimetype) == (401, "application/json")
 
 
 def test_the_page_says_which_job_it_is_what_a_token_is_and_where_to_get_one(client: JobClient) -> None:
@@ -252,8 +262,9 @@ def test_a_cookie_that_counts_no_more_leads_to_the_form(client: JobClient) -> No
 
 
 def test_where_the_store_is_broken_people_are_told_so(
-    place: tuple[Path, Path], tmp_path: Path, client_of: ClientOf
+    place: tuple[Path, Path], tmp_path: Path, client_of: ClientOf, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     job, store = place[0], tmp_path / "access.db"
     store.write_bytes(b"no store")
     client = client_of(job, access=str(store))
@@ -261,6 +272,20 @@ def test_where_the_store_is_broken_people_are_told_so(
     assert [page.status_code for page in pages] == [401, 200, 401]
     for page in pages:
         assert 'role="alert">Nobody can sign in now' in page.text
+    assert "POST /sign-in 401: no store, from " in caplog.text
+
+
+def test_who_came_in_by_the_cookie_of_a_job_further_up_can_sign_out(place: tuple[Path, Path]) -> None:
+    job, store = place
+    jobs = {prefix: pyjob.create(job, access=str(store), prefix=prefix) for prefix in ("", "/a/b")}
+    for come_in in ("", "/a/b"):
+        client = Client(DispatcherMiddleware(jobs[""], {"/a/b": jobs["/a/b"]}))
+        assert client.post(f"{come_in}/sign-in", data={"token": TOKEN}).status_code == 303
+        assert "You are signed in as alice" in client.get("/a/b/sign-in").text
+        out = client.post("/a/b/sign-out")
+        told = [re.findall("Path=([^;]+)", one) for one in out.headers.getlist("Set-Cookie")]
+        assert told == [["/"], ["/a"], ["/a/b"]]
+        assert "You have signed out." in client.get(out.headers["Location"]).text
 
 
 # Ways back.
@@ -291,7 +316,30 @@ def test_a_way_back_with_markup_in_it_is_text(client: JobClient) -> None:
     assert "<script" not in client.get(f"/sign-in?next={quote(onward)}").text
 
 
-@pytest.mark.parametrize("query", ["next=/a&next=/b", "&".join(["x=1"] * 50), "%", "next", "next=%ff%fe"])
+def test_a_name_with_markup_in_it_is_text(tmp_path: Path, mount: str) -> None:
+    job, store = make_guarded(tmp_path)
+    Ledger(store).add_token("<b>&lt;$job", BROUGHT, kind="user", note="", expires=None)
+    client = Browser(pyjob.create(job, access=str(store), load="now"), mount)
+    sign_in(client, BROUGHT)
+    page = client.get("/sign-in").text
+    assert page.count("signed in as &lt;b&gt;&amp;lt;$job") == 2
+
+
+def test_the_link_to_the_page_again_is_the_address_that_was_asked_for(client: JobClient) -> None:
+    sign_in(client)
+    foreign = {**BROWSER, "Sec-Fetch-Site": "cross-site"}
+    page = client.get("/docs?a=1&lt;b=%22'", headers=foreign).text
+    assert re.findall(r'<a href="([^"]*)">open', page) == [f"{client.mount}/docs?a=1&amp;lt;b=%22&#x27;"]
+
+
+LONG = f"next=/a&x={'%41' * 20_000}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["next=/a&next=/b", "&".join(["x=1"] * 50), "%", "next", "next=%ff%fe", LONG],
+    ids=lambda query: query[:20],
+)
 def test_a_query_that_says_no_one_way_leads_home(client: JobClient, query: str) -> None:
     page = client.get(f"/sign-in?{query}")
     assert (page.status_code, field(page.text, "next")) == (200, f"{client.mount}/")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# In the environ: that the request is let in already. A server cannot set it by any header.
+# In the environ: that the request is let in already. A server cannot set it by any header; who looks for it
+# takes it out, since a job may pass its environ on to an application that has to decide for itself.
 ADMITTED = "pyjob.admitted"
 # What a 401 has to say (RFC 9110, 11.6.1).
 CHALLENGE = (("WWW-Authenticate", "Bearer"),)

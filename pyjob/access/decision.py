@@ -68,7 +68,12 @@ def judge(path: str, method: str, credential: Credential | None, public: Iterabl
         return Verdict.OPEN
     if credential is None:
         return Verdict.UNKNOWN
-    is_own_page = credential.is_own_page
+    return Verdict.LET_IN if is_meant(credential, method) else Verdict.FOREIGN
+
+
+def is_meant(credential: Credential, method: str) -> bool:
+    """Whether whose token it is has sent it: no page of another site has made a browser do so."""
+    if not credential.is_cookie:
+        return True
     # Where a browser says nothing, it has not asked for what may change something.
-    is_let_in = method in SAFE_METHODS if is_own_page is None else is_own_page
-    return Verdict.LET_IN if is_let_in else Verdict.FOREIGN
+    return method in SAFE_METHODS if credential.is_own_page is None else credential.is_own_page

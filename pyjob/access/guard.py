@@ -6,12 +6,14 @@ import logging
 import shlex
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pyjob.access.access import ADMITTED, CHALLENGE, Refusal
 from pyjob.access.credential import TOKEN_HEADER, Given, is_own_page, taken
-from pyjob.access.decision import Credential, Verdict, canonical, is_covered, judge
-from pyjob.routing.links import PATH
+from pyjob.access.decision import PROBES, Credential, Verdict, canonical, is_covered, is_meant, judge
+from pyjob.logs.failure import log_safely
+from pyjob.routing.links import PATH, STRANGER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -38,6 +40,8 @@ class Store(Protocol):
     """What an administrator has decided; see `pyjob.access.store.store`."""
 
     @property
+    def path(self) -> Path: ...
+    @property
     def fault(self) -> str | None: ...
     @property
     def warning(self) -> str | None: ...
@@ -59,7 +63,7 @@ class Guard:
         self._waiting_told: set[str] = set()
         self._fault_told: str | None = None
         if store.warning is not None:
-            logger.warning("%s", store.warning)
+            log_safely(logger, logging.WARNING, store.warning)
         if self.fault() is None:
             self._tell_waiting(self._listed - self.open_paths())
 
@@ -72,7 +76,9 @@ class Guard:
     def caller_of(self, environ: WSGIEnvironment) -> str | None:
         """Whose token a received request has, unless the page of another site has made a browser send it."""
         credential: Credential | None = environ[CREDENTIAL]
-        return None if credential is None or credential.is_own_page is False else credential.name
+        if credential is None or not is_meant(credential, environ["REQUEST_METHOD"]):
+            return None
+        return credential.name
 
     def is_personal(self, environ: WSGIEnvironment) -> bool:
         """Whether it has a token that let it in."""
@@ -80,19 +86,24 @@ class Guard:
 
     def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
         """Why a request to the path in ``environ`` is not let in; None where it is."""
-        if ADMITTED in environ:
+        path: str = environ[PATH]
+        # A probe is answered also where the disk of the store is not.
+        if environ.pop(ADMITTED, False) or path in PROBES:
             return None
         credential: Credential | None = environ.get(CREDENTIAL)
         # Who has sent a token as a header is let in whatever is public.
         public = NOTHING if credential is not None and not credential.is_cookie else self.open_paths()
-        verdict = judge(environ[PATH], environ["REQUEST_METHOD"], credential, public)
-        if verdict is Verdict.LET_IN or verdict is Verdict.OPEN:
+        verdict = judge(path, environ["REQUEST_METHOD"], credential, public)
+        if verdict is Verdict.LET_IN:
+            return None
+        if verdict is Verdict.OPEN:
+            environ[STRANGER] = True
             return None
         if verdict is Verdict.FOREIGN:
             return Refusal(403, FOREIGN, "foreign_page")
         if self.fault() is not None:
             return Refusal(401, "nobody can be let in now: see /health", "no_store", CHALLENGE)
-        at = canonical(environ[PATH])
+        at = canonical(path)
         self._tell_waiting(one for one in self._listed - public if is_covered(at, (one,)))
         if environ.get(HAD_TOKEN):
             return Refusal(401, f"the token is not valid: {HOW}", "invalid_token", CHALLENGE)
@@ -109,9 +120,9 @@ class Guard:
             with self._lock:
                 is_news, self._fault_told = fault != self._fault_told, fault
             if is_news and fault is not None:
-                logger.error("nobody is let in: %s", fault)
+                log_safely(logger, logging.ERROR, f"nobody is let in: {fault}")
             elif is_news:
-                logger.info("the store of tokens can be used again")
+                log_safely(logger, logging.INFO, "the store of tokens can be used again")
         return None if fault is None else CLOSED
 
     def open_paths(self) -> frozenset[str]:
@@ -132,5 +143,7 @@ class Guard:
                 is_news = endpoint not in self._waiting_told
                 self._waiting_told.add(endpoint)
             if is_news:
-                line = shlex.join(("pyjob", "access", "approve", self._name, self._version, endpoint))
-                logger.warning("%s is listed as public, and waits for approval: %s", endpoint, line)
+                words = ("pyjob", "access", "approve", self._name, self._version, endpoint)
+                line = shlex.join((*words, "--file", str(self._store.path)))
+                text = f"{endpoint} is listed as public, and waits for approval: {line}"
+                log_safely(logger, logging.WARNING, text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyjob.access.access import ADMITTED, Refusal
 from pyjob.access.decision import PROBES
+from pyjob.logs.failure import log_safely
 from pyjob.routing.links import PATH
 from pyjob.trace import NameCaller
 
@@ -44,11 +45,11 @@ class HostAccess:
 
     def refusal(self, environ: WSGIEnvironment) -> Refusal | None:
         """Why a request to the path in ``environ`` is not let in; None where it is."""
-        if ADMITTED in environ or environ[PATH] in PROBES:
+        if environ.pop(ADMITTED, False) or environ[PATH] in PROBES:
             return None
         try:
             answer = self._decide(environ)
-        except Exception:
+        except (Exception, SystemExit):
             with suppress(Exception):  # somebody's handler
                 logger.exception("the function that decides who is let in failed")
             return Refusal(500, "it could not be decided whether this is let in", "host")
@@ -56,7 +57,8 @@ class HostAccess:
             return None
         if answer is not False:  # a coroutine, a response: true to Python, and no decision
             what = type(answer).__name__
-            logger.error("the function that decides who is let in returned a %s, and no bool", what)
+            text = f"the function that decides who is let in returned a {what}, and no bool"
+            log_safely(logger, logging.ERROR, text)
         return Refusal(403, "the application around this service does not let this in", "host")
 
     def fault(self) -> None:

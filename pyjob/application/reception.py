@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from types import MappingProxyType
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 # Asked again and again by machines: what becomes of it is no news.
 ASKED_BY_MACHINES = frozenset(("/live", "/ready", "/health", "/metrics", "/status/data"))
 LONGEST_PATH = 200
+# What caches may keep the answers to, and what of a Cache-Control says whether others may have one.
+CACHEABLE = frozenset(("GET", "HEAD"))
+DECIDED = re.compile(
+    r"(?:^|,)\s*(?:(?:private|public|no-store|no-cache)\s*(?:,|$)|s-maxage\s*=)", re.IGNORECASE
+)
 # What a script of another origin may read of an answer, beside its ids and what every script may.
 EXPOSED = ("Retry-After", "Content-Disposition")
 WHY_NOT: Mapping[str, str] = MappingProxyType(
@@ -68,12 +74,14 @@ class Reception:
         is_personal = False
         if self._access is not None:
             self._access.receive(environ)
-            is_personal = environ["REQUEST_METHOD"] == "GET" and self._access.is_personal(environ)
+            is_personal = environ["REQUEST_METHOD"] in CACHEABLE and self._access.is_personal(environ)
         if waiting is None:
             trace = self.tracer.trace_of(environ)
         else:
             # A request that has waited is the same request when it comes again.
-            trace, environ[ADMITTED] = waiting.trace, True
+            trace = waiting.trace
+            if self._access is not None:
+                environ[ADMITTED] = True
             self.tracer.tell_job(environ, trace)
         cors = self._cors
         granted: Headers | None = None
@@ -126,10 +134,22 @@ class Reception:
 
 
 def _private(headers: Headers) -> Headers:
-    """``headers`` that keep caches of others from keeping the answer, unless they say something of it."""
-    if any(name.lower() == "cache-control" for name, _ in headers):
-        return headers
-    return [*headers, ("Cache-Control", "private")]
+    """``headers`` that keep caches between from giving the answer to others, unless they say who may have it.
+
+    How long it lasts does not say that: such caches spare by themselves only what came with an Authorization
+    header (RFC 9111, 3.5).
+    """
+    at = -1
+    for index, (name, value) in enumerate(headers):
+        if name.lower() == "cache-control":
+            if DECIDED.search(value):
+                return headers
+            at = index
+    if at < 0:
+        return [*headers, ("Cache-Control", "private")]
+    told = headers.copy()
+    told[at] = (headers[at][0], f"{headers[at][1]}, private")
+    return told
 
 
 def _missing(ids: list[tuple[str, str]], headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -122,11 +122,13 @@ class SignInRoom:
         return self._sign_in(environ)(environ, start_response)
 
     def sign_out(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Take the cookie away."""
+        """Take the cookie away: also one of a job further up on this host, which has signed in here, too."""
         if is_own_page(environ) is False:
             return self._foreign(environ)(environ, start_response)
-        cookie = _cookie(environ, "", max_age=0)
-        return _see_other(f"{_at(environ, SIGN_IN)}?{OUT}=1", cookie)(environ, start_response)
+        mount = quoted(mount_of(environ))
+        at = [mount[:end] or "/" for end, char in enumerate(f"{mount}/") if char == "/"]
+        cookies = [_cookie(environ, "", path=path, max_age=0) for path in at]
+        return _see_other(f"{_at(environ, SIGN_IN)}?{OUT}=1", *cookies)(environ, start_response)
 
     def _sign_in(self, environ: WSGIEnvironment) -> Response:
         # Else a site could sign somebody in as somebody else.
@@ -143,7 +145,7 @@ class SignInRoom:
         # Of two that differ nobody knows which one is meant.
         [token, *others] = dict.fromkeys(one.strip() for one in fields.get("token", [""]))
         if not others and self._guard.is_valid(token):
-            return _see_other(onward, _cookie(environ, token))
+            return _see_other(onward, _cookie(environ, token, path=quoted(mount_of(environ)) or "/"))
         if self._guard.fault() is not None:
             self._tell(environ, "no_store")
             return self._form(environ, 401, onward, CLOSED)
@@ -215,6 +217,8 @@ def _at(environ: WSGIEnvironment, path: str) -> str:
 
 def _fields(text: str) -> dict[str, list[str]]:
     """The fields of a form or a query; none where there are more than anybody has a use for."""
+    if len(text) > LONGEST_FORM:
+        return {}
     try:
         return parse_qs(text, max_num_fields=MOST_FIELDS)
     except ValueError:
@@ -232,19 +236,23 @@ def _is_on_this_host(page: str) -> bool:
     return is_path and len(page) <= LONGEST_NEXT and page.isascii() and page.isprintable()
 
 
-def _see_other(location: str, cookie: str) -> Response:
+def _see_other(location: str, *cookies: str) -> Response:
     """303: what was posted is not posted again there."""
-    headers = [("Location", location), ("Set-Cookie", cookie), ("Cache-Control", "no-store")]
+    headers = [
+        ("Location", location),
+        *(("Set-Cookie", one) for one in cookies),
+        ("Cache-Control", "no-store"),
+    ]
     return bytes_response(303, "text/plain; charset=utf-8", b"", headers)
 
 
-def _cookie(environ: WSGIEnvironment, token: str, *, max_age: int | None = None) -> str:
-    """Until the browser ends, or for ``max_age`` seconds; for all below where the application is mounted."""
+def _cookie(environ: WSGIEnvironment, token: str, *, path: str, max_age: int | None = None) -> str:
+    """Until the browser ends, or for ``max_age`` seconds; for all below ``path``."""
     return dump_cookie(
         TOKEN_HEADER,
         token,
         max_age=max_age,
-        path=quoted(mount_of(environ)) or "/",
+        path=path,
         secure=environ.get("wsgi.url_scheme") == "https",
         httponly=True,
         samesite="Strict",

@@ -19,6 +19,7 @@ from pyjob.manifest.file import shown
 
 FILE_VARIABLE = "PYJOB_RUNTIME_ENV_FILE"
 SECRETS_VARIABLE = "PYJOB_SECRETS"
+_ACCESS = "PYJOB_ACCESS"
 _DEPLOYED = "JOB_DEPLOYMENT_TIMESTAMP"
 
 
@@ -51,8 +52,12 @@ def environment_of(
 
     ``env_file`` stands in for the manifest's secret file, as ``PYJOB_RUNTIME_ENV_FILE`` does; relative to
     ``cwd``. ``given`` wins over all. ``with_identity``: JOB_NAME and JOB_VERSION are set where they are not.
-    Raises `ManifestError` for a secret file that is missing or wrong (SPEC 3.4).
+    Raises `ManifestError` for a secret file that is missing or wrong (SPEC 3.4), and where PYJOB_ACCESS is
+    ``given``: it would be for the job alone, and let in everybody.
     """
+    if given and _ACCESS in given:
+        expected = "a variable of the job's own (a store is named by --access, in code by access=)"
+        raise ManifestError("environment", [Problem(_ACCESS, expected, "one of the server's")])
     inherited = {**inherited, **(given or {})}  # what is given says which files count, too
     layers = _Layers(inherited)
     if with_identity:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pyjob.environment.mask import Mask
-from pyjob.routing.links import PATH, PLATFORM_PREFIX, PREFIX, quoted, redirect
+from pyjob.routing.links import PATH, PLATFORM_PREFIX, PREFIX, STRANGER, quoted, redirect
 from pyjob.routing.table import ANY, REST, Lane, Methods, RouteTable
 from pyjob.wire.body.arguments import ROUTING_ARGS
 from pyjob.wire.response import Response, error_response
@@ -45,11 +45,17 @@ class Dispatcher:
         mask: Mask | None = None,
         refuse: Callable[[WSGIEnvironment], WSGIApplication | None] | None = None,
     ) -> None:
-        self._exact = {path: _with_head(methods) for path, methods in routes.exact.items()}
-        self._below = {path: _with_head(methods) for path, methods in routes.below.items()}
         # Who is let in to these is let in to a page of ours, and to nothing of the job.
         self._own = frozenset(routes.own)
-        self._own_below = tuple({path[: path.index(ASSETS)] + ASSETS for path in routes.own if ASSETS in path})
+        self._own_below = tuple(
+            {path[: path.index(ASSETS)] + ASSETS for path in routes.own if ASSETS in path}
+        )
+        self._exact = {
+            path: _with_head(methods)
+            for path, methods in routes.exact.items()
+            if path in self._own or not path.startswith(self._own_below)
+        }
+        self._below = {path: _with_head(methods) for path, methods in routes.below.items()}
         self._depth = max((path.count("/") for path in self._below), default=0)
         # Where two match, the one with more of the path spelled out.
         templates = sorted(routes.templates.items(), key=lambda item: -len(NAME_IN_BRACES.sub("", item[0])))
@@ -124,7 +130,7 @@ class Dispatcher:
             allowed.update(methods)
         if allowed:
             return _refusal(environ, _method_not_allowed(allowed))
-        return _refusal(environ, self._otherwise or self._not_found(path))
+        return _refusal(environ, self._otherwise or self._not_found(path, environ))
 
     def _candidates(self, path: str) -> Iterator[tuple[Methods, Mapping[str, object]]]:
         """What may answer ``path``, the closest first, and what the environ then says beside."""
@@ -164,8 +170,9 @@ class Dispatcher:
         location = f"{quoted(environ[PREFIX])}/"
         return _refusal(environ, redirect(location, environ.get("QUERY_STRING", "")))
 
-    def _not_found(self, path: str) -> Response:
-        near = difflib.get_close_matches(path[:LONGEST_COMPARED], self._known, n=1)
+    def _not_found(self, path: str, environ: WSGIEnvironment) -> Response:
+        known = () if STRANGER in environ else self._known
+        near = difflib.get_close_matches(path[:LONGEST_COMPARED], known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         return error_response(404, f"there is nothing at {self._mask(path)[:LONGEST_COMPARED]}{hint}")
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # In the environ of a room: text, decoded. PREFIX + PATH is where the caller is, on this host.
 PREFIX = "pyjob.prefix"
 PATH = "pyjob.path"
+# Of who was let in without a token: he is not told of paths that he has not asked for.
+STRANGER = "pyjob.stranger"
 PLATFORM_PREFIX = re.compile(r"/pub/(?:job|fatman)/[^/]+/[^/]+")
 CLOSING_PLATFORM_PREFIX = re.compile(rf"{PLATFORM_PREFIX.pattern}\Z")
 

@@ -19,14 +19,12 @@ FLUSH_SECONDS = 0.4
 READING_TURNS = 3
 
 BODY = json.dumps({"error": "the service is going down", "type": "Service Unavailable"}).encode()
-HEAD = (
-    b"HTTP/1.1 503 Service Unavailable",
-    b"Connection: close",
-    b"Content-Length: %d" % len(BODY),
-    b"Content-Type: application/json",
-    b"Retry-After: 1",
+HEADERS = (
+    ("Connection", "close"),
+    ("Content-Length", str(len(BODY))),
+    ("Content-Type", "application/json"),
+    ("Retry-After", "1"),
 )
-CUT_OFF = b"\r\n".join((*HEAD, b"", BODY))
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +83,15 @@ class Drain:
             yield from self._flush(lambda: gates.running == 0)
         yield from self._flush(lambda: len(self._channels()) <= gates.running)
         for channel in self._channels():
-            channel.cut_off(CUT_OFF)
+            channel.cut_off(self._answer_on(channel))
         yield from self._flush(lambda: not self._channels())
+
+    def _answer_on(self, channel: Channel) -> bytes:
+        """What is answered in place of a call that goes on; also a page of another origin may read it."""
+        origin = next((request.headers.get("ORIGIN") for request in channel.requests), None)
+        headers = self._application.reception.shared([*HEADERS], origin)
+        head = ["HTTP/1.1 503 Service Unavailable", *(f"{name}: {value}" for name, value in headers), "", ""]
+        return "\r\n".join(head).encode("latin-1") + BODY
 
     def _flush(self, is_over: Callable[[], bool]) -> Iterator[None]:
         ends_at = time.monotonic() + FLUSH_SECONDS

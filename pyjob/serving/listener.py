@@ -210,5 +210,7 @@ def tell_if_open(application: Application, servers: Iterable[Any]) -> None:
 
 
 def _is_reachable(server: Any) -> bool:
+    if server.adj.trusted_proxy:  # which is there to let others in
+        return True
     address = server.socket.getsockname()  # of a Unix socket, a path
     return isinstance(address, tuple) and not ip_address(address[0].partition("%")[0]).is_loopback

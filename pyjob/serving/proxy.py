@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pyjob.application.reception import Reception
+from pyjob.logs.access import WHY
 from pyjob.wire.response import error_response
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class CheckedProxy:
                     continue
                 found = pattern.fullmatch(value.rpartition(",")[2].strip())
                 if found is None:
-                    answer = error_response(400, f"the header {header} cannot be read")
+                    environ[WHY] = message = f"the header {header} cannot be read"
+                    answer = error_response(400, message)
                     return self._reception.receive(answer, environ, start_response)
                 environ[key] = _unambiguous(found) if key == FOR else found[0]
         return self._application(environ, start_response)

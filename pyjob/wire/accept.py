@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator
 
 QUALITY = re.compile(r"[01](\.[0-9]*)?\Z")
+# Of such a header, so many characters are read: more say nothing new, and strangers may send them.
+LONGEST = 1000
 
 
 def choices(header: str) -> Iterator[tuple[str, dict[str, str], float]]:
     """Each value of such a header, with its options and its quality: 0 where that is no number."""
-    for choice in header.lower().split(","):
+    for choice in header[:LONGEST].lower().split(","):
         value, *parameters = choice.split(";")
         pairs = (parameter.partition("=") for parameter in parameters)
         options = {name.strip(): text.strip(' "') for name, _, text in pairs}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x70796A62  # "pyjb"
 FORMAT = 1
 WIDEST_MODE = 0o640
+WRITABLE_BY_OTHERS = 0o022
 _ANOTHER = "name the file that `pyjob access init` has made"
 
 
@@ -32,8 +33,8 @@ def state_of(path: Path) -> os.stat_result:
     try:
         state = path.stat()
     except FileNotFoundError as error:
-        made = f"make it with `pyjob access init {quoted(path)}`"
-        raise fault(path, f"expected a file, found {reason_of(error, path)}: {made}") from None
+        how = f"check the name, or make it with `pyjob access init {quoted(path)}`"
+        raise fault(path, f"expected a file, found {reason_of(error, path)}: {how}") from None
     except OSError as error:
         raise fault(path, f"cannot be looked at: {reason_of(error, path)}: {_readable(path)}") from None
     except ValueError:
@@ -47,11 +48,21 @@ def state_of(path: Path) -> os.stat_result:
 
 
 def warning_of(path: Path, state: os.stat_result) -> str | None:
-    """What is to be said of the file's mode: who may write to the store makes tokens for himself."""
+    """What is to be said of the modes of the file and its folder.
+
+    Who may write to the store makes tokens for himself. So does who may make a file beside it: SQLite takes a
+    journal there for a change that was interrupted, and writes to the store what that holds.
+    """
+    warnings = []
     mode = stat.S_IMODE(state.st_mode)
-    if not mode & ~WIDEST_MODE:
-        return None
-    return f"{shown(path)}: its mode is {mode:03o}, wider than need be: `chmod 600 {quoted(path)}` (or 640)"
+    if mode & ~WIDEST_MODE:
+        warnings.append(f"its mode is {mode:03o}, wider than need be: `chmod 600 {quoted(path)}` (or 640)")
+    folder = path.resolve().parent  # a link's target is what has a journal
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & WRITABLE_BY_OTHERS and not os.statvfs(folder).f_flag & os.ST_RDONLY:
+        how = "move it to a folder in which only its owner may write"
+        warnings.append(f"its folder has the mode {mode:03o}, and who makes files there can change it: {how}")
+    return f"{shown(path)}: {'; '.join(warnings)}" if warnings else None
 
 
 @contextmanager

@@ -65,6 +65,11 @@ class Store:
         self._lock = threading.Lock()
         self._process = os.getpid()
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
     def token(self, text: str) -> Token | None:
         """Whose token ``text`` is; None where it is none, or one that is revoked or has expired."""
         if len(text) > LONGEST or not text.isascii():
@@ -103,7 +108,10 @@ class Store:
         if not lock.acquire(timeout=0 if is_fresh else PATIENCE):
             if is_fresh:
                 return view
-            return View(Snapshot(), str(fault(self._path, "its disk does not answer: see to that")))
+            # Fresh for ever: until that look is over, nobody else need wait for it.
+            text = str(fault(self._path, "its disk does not answer: see to that"))
+            self._view = View(Snapshot(), text, seen=math.inf)
+            return self._view
         try:
             now = self._monotonic()
             if now >= self._view.until:

@@ -17,19 +17,21 @@ from pyjob.check.finding import Finding
 from pyjob.errors import EntryPointError
 from pyjob.job.paths import endpoint_path, reaches_into
 from pyjob.manifest import Manifest
+from pyjob.routing.links import PLATFORM_PREFIX
 
 FIELD = "public_endpoints"
 FILES, WEBVIEW = "static_endpoints", "webview_app"
-_PUB = re.compile(r"/pub(?:/(?:job|fatman)/[^/]+/[^/]+(?P<rest>/.*)?|/.*)?")
+_PUB = re.compile(rf"{PLATFORM_PREFIX.pattern}(?P<rest>/.*)?")
 
 
 def judge_spelled(manifest: Manifest) -> Iterator[Finding]:
     """Entries that open nothing, whatever the job has."""
     for index, entry in enumerate(manifest.public_endpoints):
-        fault = _fault_of(entry)
+        fault = fault_of(entry)
         if fault is not None:
             message, remedy = fault
-            yield note_of_field("manifest", WARNING, manifest, f"{FIELD}[{index}]", message, remedy)
+            text = f"{FIELD}: {message}"
+            yield note_of_field("manifest", WARNING, manifest, f"{FIELD}[{index}]", text, remedy)
 
 
 def judge_answered(draft: Draft, routes: Routes) -> Iterator[Finding]:
@@ -55,7 +57,7 @@ def unanswered(
     known = [*SERVICE, f"{API}/parameters", *(f"{API}{path}" for path in paths), *within]
     for index, entry in enumerate(manifest.public_endpoints):
         path = canonical(entry)
-        if _fault_of(entry) or is_covered(path, within) or ASSETS.match(path):
+        if fault_of(entry) or is_covered(path, within) or ASSETS.match(path):
             continue
         if not any(reaches_into(one, path) for one in known):
             near = difflib.get_close_matches(path, known, n=1)
@@ -68,20 +70,22 @@ def no_answer(entry: str) -> str:
     return f"{FIELD}: nothing of the job answers {entry}"
 
 
-def _fault_of(entry: str) -> tuple[str, str] | None:
-    """What is wrong with an entry by itself, and what to write."""
+def fault_of(entry: str) -> tuple[str, str] | None:
+    """What is wrong with an entry by itself, and what to do."""
     pub = _PUB.fullmatch(entry)
     if pub:
-        rest = pub["rest"] or f"{API}/perform"
-        return f"{FIELD}: {entry} opens nothing: paths are judged without that prefix", f"write {rest}"
+        rest = pub["rest"] or "/"
+        # Never what would open more than was meant.
+        remedy = f"write {rest}" if rest.strip("/") else "name the path behind it that is to be open"
+        return f"{entry} opens nothing: paths are judged without that prefix", remedy
     if "?" in entry:
-        return f"{FIELD}: {entry} opens nothing: a query is no part of a path", "name the path alone"
+        return f"{entry} opens nothing: a query is no part of a path", "name the path alone"
     if "{" in entry or "}" in entry:
         before = re.split("[{}]", entry)[0].rpartition("/")[0]
         # Never what would open everything.
         is_some = canonical(before or "/") not in ("/", API)
         remedy = f"name what is before it, which covers all below: {before}" if is_some else "name each path"
-        return f"{FIELD}: {entry} opens nothing: a name in braces stands for no other there", remedy
+        return f"{entry} opens nothing: a name in braces stands for no other there", remedy
     return None
 
 

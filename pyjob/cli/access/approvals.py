@@ -1,4 +1,4 @@
-"""`pyjob access approve`, `revoke-approval`, `requests`: which public endpoints are open (SPEC 8.3)."""
+"""`pyjob access approve`, `revoke-approval`, `approvals`, `requests`: which endpoints are open (SPEC 8.3)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyjob.access.decision import API, SERVICE, canonical
 from pyjob.access.store.ledger import Approval
+from pyjob.check.code.public import fault_of
 from pyjob.cli.access import arguments
 from pyjob.cli.access.file import add_file, file_option, ledger_of, moment
 from pyjob.errors import ManifestError, one_line
@@ -31,6 +32,10 @@ not have run yet. Servers know of it within a second.
 REVOKE_EXAMPLES = """example:
   pyjob access revoke-approval house-price 1.2.0 /perform
 """
+LIST_EXAMPLES = """examples:
+  pyjob access approvals
+  pyjob access approvals --json
+"""
 REQUESTS_EXAMPLES = """examples:
   pyjob access requests house-price            with the command that approves, for each that waits
   pyjob access requests jobs/*
@@ -47,7 +52,7 @@ class Request:
 
 
 def add_approvals(commands: Commands) -> None:
-    """Declare `approve`, `revoke-approval` and `requests`."""
+    """Declare `approve`, `revoke-approval`, `approvals` and `requests`."""
     approve = commands.add_parser(
         "approve",
         help="open an endpoint to everybody",
@@ -66,7 +71,21 @@ def add_approvals(commands: Commands) -> None:
     )
     _add_endpoint(revoke)
     revoke.set_defaults(run=_revoke)
+    _add_list(commands)
     _add_requests(commands)
+
+
+def _add_list(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "approvals",
+        help="list the approvals that are in force",
+        description="List what is approved as public, of which job, by whom and since when (UTC).",
+        epilog=LIST_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_file(parser)
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
+    parser.set_defaults(run=_list)
 
 
 def _add_endpoint(parser: argparse.ArgumentParser) -> None:
@@ -100,6 +119,9 @@ def _approve(options: argparse.Namespace) -> int:
     if not arguments.is_of_manifest(job, version):
         what = f"no manifest can have the name {job} and the version {version}"
         sys.stderr.write(f"pyjob: warning: {what}: this holds only where JOB_NAME and JOB_VERSION say so\n")
+    fault = fault_of(endpoint.removeprefix(API) or endpoint)
+    if fault is not None:
+        sys.stderr.write(f"pyjob: warning: {': '.join(fault)}\n")
     if ledger.approve(job, version, endpoint):
         sys.stdout.write(f"approved {_shown(endpoint)} and what is below it, of {job} {version}\n")
     else:
@@ -113,6 +135,28 @@ def _revoke(options: argparse.Namespace) -> int:
         sys.stdout.write(f"took back the approval of {endpoint} of {job} {version}\n")
     else:
         sys.stdout.write(f"the approval of {endpoint} of {job} {version} was taken back already\n")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    approvals = ledger_of(options).approvals()
+    if options.json:
+        rows = [
+            {
+                "job": one.job,
+                "version": one.version,
+                "endpoint": one.endpoint,
+                "approved_by": one.who,
+                "approved_at": moment(one.at),
+            }
+            for one in approvals
+        ]
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+    elif approvals:
+        told = (f"{one.subject}  approved by {one.who}, {moment(one.at)}\n" for one in approvals)
+        sys.stdout.writelines(told)
+    else:
+        sys.stderr.write("pyjob: nothing is approved: `pyjob access approve NAME VERSION PATH` does that\n")
     return 0
 
 

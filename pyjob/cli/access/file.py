@@ -40,9 +40,7 @@ def add_file(parser: argparse.ArgumentParser) -> None:
 def ledger_of(options: argparse.Namespace) -> Ledger:
     """The store that is meant; what is wrong with its mode is told. Ends in a usage error where none is."""
     ledger = Ledger(_path_of(options))
-    warning = ledger.warning()
-    if warning is not None:
-        sys.stderr.write(f"pyjob: warning: {warning}\n")
+    _tell_warning(ledger)
     return ledger
 
 
@@ -84,6 +82,12 @@ def add_log(commands: Commands) -> None:
     parser.set_defaults(run=_log)
 
 
+def _tell_warning(ledger: Ledger) -> None:
+    warning = ledger.warning()
+    if warning is not None:
+        sys.stderr.write(f"pyjob: warning: {warning}\n")
+
+
 def _path_of(options: argparse.Namespace) -> Path:
     named = options.file or os.environ.get(VARIABLE)
     if not named:
@@ -97,7 +101,9 @@ def _init(options: argparse.Namespace) -> int:
         options.refuse("name the file once: as FILE, or with --file")
     options.file = options.path or options.file
     path = _path_of(options)
-    Ledger(path).make()
+    ledger = Ledger(path)
+    ledger.make()
+    _tell_warning(ledger)
     lines = [
         f"made {path}",
         "next:",

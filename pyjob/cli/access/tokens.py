@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from pyjob.access.store.ledger import Issued
+from pyjob.access.store.ledger import Issued, Ledger
 from pyjob.access.store.token import KINDS, LONGEST, is_token, new_token
 from pyjob.cli.access import arguments
 from pyjob.cli.access.file import add_file, ledger_of, moment
@@ -119,12 +119,24 @@ def _add(options: argparse.Namespace) -> int:
     shown = {} if options.stdin else {"token": text}  # who brings one has it
     if options.json:
         made = {"name": options.name, "kind": options.kind, "note": options.note, "expires": expires, **shown}
-        sys.stdout.write(json.dumps(made, indent=2) + "\n")
+        _show_once(json.dumps(made, indent=2), options.name, ledger)
     elif shown:
         sys.stderr.write("pyjob: this is the only time that it is shown:\n")
         sys.stderr.flush()
-        sys.stdout.write(f"{text}\n")
+        _show_once(text, options.name, ledger)
     return 0
+
+
+def _show_once(text: str, name: str, ledger: Ledger) -> None:
+    """Print ``text``, in which is the token of ``name``; one that nobody can have seen is revoked again."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        ledger.revoke_token(name)
+        why = f"standard output cannot be written to ({error.strerror})"
+        sys.stderr.write(f"pyjob: error: {why}: nobody has seen the token, and it is revoked\n")
+        raise BrokenPipeError from error  # nothing more is to be said, nor can it be
 
 
 def _brought() -> str:

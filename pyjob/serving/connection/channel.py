@@ -33,6 +33,8 @@ BODY_RATE = 500
 # Linux tells when the other side has closed its half; elsewhere only when it has closed all.
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 LONGEST_MESSAGE = 300
+# More of them in one head are refused.
+BLANKS = b" " * 100
 # What a request target may hold.
 TARGET = re.compile(r"[!-~]+")
 # What one turn of the loop sends on one connection: it has others to look after.
@@ -57,7 +59,13 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     path = ""
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Read the head. Raises ParsingError for a target that others may read in another way."""
+        """Read the head. Raises ParsingError for a target that others may read in another way.
+
+        And for more blanks in a row than anybody has a use for: waitress would read them again and again,
+        in the one thread that looks after all connections.
+        """
+        if BLANKS in header_plus.replace(b"\t", b" "):
+            raise ParsingError("Too many blanks in a row")
         try:
             super().parse_header(header_plus)
         except ValueError:  # brackets that are no address
