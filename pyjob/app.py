@@ -149,9 +149,11 @@ def serve(
 
     By the same rules as a job in a folder (SPEC 10.6), PYJOB_ACCESS included; logging is set up where nobody
     has done so.
-    ``threads``: most calls at once, 500 unless the manifest or you say otherwise. Raises `ManifestError`
-    and `AddressError`.
+    ``threads``: most calls at once, 500 unless the manifest or you say otherwise. Raises `EntryPointError`,
+    `ManifestError` and `AddressError`.
     """
+    if isinstance(job, (str, os.PathLike)):
+        raise EntryPointError(f"expected a class or an instance, found {job!r}: `pyjob run` serves a folder")
     found, environment = _configuration_of(job, manifest, None)
     if not logging.getLogger().handlers:
         settings = LogSettings.from_environment({**os.environ, **environment.variables})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import pyjob
 from tests.commands import COMMANDS
 from tests.conftest import MakeJob
 from tests.servers import ask, pyjob_run, started
@@ -133,6 +134,11 @@ def test_a_port_in_use_is_one_clear_line() -> None:
     assert ended.returncode == 1
     assert "cannot listen on http://127.0.0.1" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_serve_says_how_a_folder_is_served(tmp_path: Path) -> None:
+    with pytest.raises(pyjob.EntryPointError, match=r"expected a class or an instance.*`pyjob run`"):
+        pyjob.serve(tmp_path)
 
 
 def test_serve_serves_a_class_at_hand(tmp_path: Path) -> None:

@@ -17,6 +17,11 @@ from pyjob.errors import StoreError
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+EXAMPLES = """examples:
+  pyjob access token add alice
+  pyjob access token list
+  pyjob access token revoke alice
+"""
 ADD_EXAMPLES = """examples:
   pyjob access token add alice
   pyjob access token add nightly --kind service --expires 30d --note "the report at night"
@@ -44,6 +49,8 @@ def add_tokens(commands: Commands) -> None:
         "token",
         help="issue tokens, list them, revoke them",
         description="Issue tokens, list them, revoke them. Whoever sends a valid one may call the job.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
     _add_add(actions)
