@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -123,6 +125,16 @@ def make_job(tmp_path: Path) -> MakeJob:
 def store(tmp_path: Path) -> Made:
     """An empty store of tokens and approvals."""
     return Made(tmp_path / "access.db")
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that any user of the system may look into."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
 
 
 class JobClient:

@@ -13,10 +13,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -117,16 +116,6 @@ def access(nowhere: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.setenv("PYJOB_ACCESS", str(nowhere.file))
     nowhere.done("init")
     return nowhere
-
-
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """A folder that any user of the system may look into."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
 
 
 def ran(code: str, *words: object, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:

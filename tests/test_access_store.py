@@ -10,7 +10,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -111,16 +110,6 @@ def ledger(file: Path) -> Ledger:
 @pytest.fixture
 def store(file: Path, clocks: Clocks) -> Store:
     return Store(file, clocks.wall, clocks.monotonic)
-
-
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """A folder that any user of the system may look into."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
 
 
 def fill(file: Path) -> None:

@@ -209,6 +209,19 @@ def test_no_job_sees_a_token_and_every_job_sees_the_caller(client: JobClient, st
             assert told["headers"]["Cookie"] == "a=b;c=d"
 
 
+def test_no_job_sees_a_token_in_the_second_of_two_cookie_headers(
+    make_job: MakeJob, store: Made, client_of: ClientOf
+) -> None:
+    token = store.token()
+    store.approve("/api/v1/told")
+    folder = make_job(JOB, fields="public_endpoints: [/told]")
+    client = client_of(folder, access=store.path, cookies=False)
+    for joined in (f"a=b, {HEADER}={token}", f"a=b,{HEADER}={token}; c=d, e=f", f"{HEADER}={token}, a=b"):
+        told = client.post("/told", json={}, environ_overrides={"HTTP_COOKIE": joined})
+        assert told.status_code == 200
+        assert token not in told.get_data(as_text=True)
+
+
 def test_who_needs_no_token_has_no_name_either(make_job: MakeJob, store: Made, client_of: ClientOf) -> None:
     store.approve("/api/v1/told")
     token = store.token()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from werkzeug.http import parse_cookie
@@ -14,6 +15,8 @@ TOKEN_HEADER = "X-Racetrack-Auth"  # nosec B105 # a name, no token
 HEADER_KEY = "HTTP_X_RACETRACK_AUTH"
 AUTHORIZATION_KEY = "HTTP_AUTHORIZATION"
 COOKIE_KEY = "HTTP_COOKIE"
+# Where a server has joined two Cookie headers, and ours is the second one.
+JOINT = re.compile(rf",[ \t]*(?={TOKEN_HEADER}=)")
 # What `Sec-Fetch-Site` says of a request by one of our own pages, or by the user himself.
 OWN_PAGE = frozenset(("same-origin", "none"))
 
@@ -69,7 +72,7 @@ def _taken_cookie(environ: WSGIEnvironment) -> str | None:
         return None
     own: list[str] = []
     others: list[str] = []
-    for pair in header.split(";"):
+    for pair in JOINT.sub(";", header).split(";"):
         (own if pair.partition("=")[0].strip() == TOKEN_HEADER else others).append(pair)
     if not own:
         return None
