@@ -133,8 +133,9 @@ def test_a_stream_that_breaks_closes_its_connection(make_job: MakeJob, error: st
     async def scenario(port: int) -> None:
         async with await calling(port) as caller:
             assert await asyncio.wait_for(caller.rest(), PATIENCE) != b""
-        found = await until(port, lambda found: found["pyjob_calls_running"] == 0)
+        found = await until(port, lambda found: found["requests_done_total"] == 1)
         assert found['request_internal_errors_total{endpoint="/perform"}'] == 1
+        assert found["pyjob_calls_running"] == 0
 
     with started(pyjob_run(make_job(code), "--grace", "3600")) as server:
         server.wait_until("/ready", 200)
