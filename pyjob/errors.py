@@ -10,6 +10,10 @@ PyjobError
 │   └── LockedError     another program has it locked
 ├── AddressError        the server cannot listen where it is told to
 ├── ResultError         what the job returned cannot be sent
+├── CallError           a call to another job went wrong (a RuntimeError, too)
+│   ├── CallConnectionError       nothing was answered (a ConnectionError, too)
+│   ├── CallTimeoutError          not in time (a TimeoutError, too)
+│   └── CallBadRequestError, ...  answered 400, ...: one for each status in `CALL_ERRORS`
 └── JobError            an answer with an HTTP status; jobs raise it too
     ├── PayloadError    the caller's payload is wrong
     │   └── BodyError   its body did not come as it was announced
@@ -160,6 +164,100 @@ class AbandonedError(BusyError):
 
     def __init__(self, why: str) -> None:
         super().__init__(503, why, retry_after=1)
+
+
+class CallError(PyjobError, RuntimeError):
+    """A call to another job that went wrong; its text tells to whom, what was answered, and the tracing id.
+
+    ``job``: its name, or the URL; ``path``; ``status`` of the answer, None where there was none; ``message``
+    and ``kind``: what the callee said and its ``type``; ``retry_after``: seconds, where it said so. A job
+    that raises it answers 500, whatever the callee answered: so there is no ``status_code`` here.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        job: str = "",
+        path: str = "",
+        status: int | None = None,
+        tracing_id: str = "",
+        message: str = "",
+        kind: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.job = job
+        self.path = path
+        self.status = status
+        self.tracing_id = tracing_id
+        self.message = message or text
+        self.kind = kind
+        self.retry_after = retry_after
+
+
+class CallConnectionError(CallError, ConnectionError):
+    """Nothing was answered: no connection, or it was closed."""
+
+
+class CallTimeoutError(CallError, TimeoutError):
+    """No answer, or not all of it, in time."""
+
+
+class CallBadRequestError(CallError):
+    """Answered 400: the payload does not fit."""
+
+
+class CallUnauthorizedError(CallError):
+    """Answered 401: no token, or not a valid one."""
+
+
+class CallForbiddenError(CallError):
+    """Answered 403."""
+
+
+class CallNotFoundError(CallError):
+    """Answered 404."""
+
+
+class CallMethodError(CallError):
+    """Answered 405: the endpoint has another method."""
+
+
+class CallTooLargeError(CallError):
+    """Answered 413."""
+
+
+class CallMediaTypeError(CallError):
+    """Answered 415: the endpoint takes another content type."""
+
+
+class CallTooManyError(CallError):
+    """Answered 429: its line is full."""
+
+
+class CallInternalError(CallError):
+    """Answered 500: the job failed."""
+
+
+class CallUnavailableError(CallError):
+    """Answered 503: not ready, or no room."""
+
+
+CALL_ERRORS: Mapping[int, type[CallError]] = MappingProxyType(
+    {
+        400: CallBadRequestError,
+        401: CallUnauthorizedError,
+        403: CallForbiddenError,
+        404: CallNotFoundError,
+        405: CallMethodError,
+        413: CallTooLargeError,
+        415: CallMediaTypeError,
+        429: CallTooManyError,
+        500: CallInternalError,
+        503: CallUnavailableError,
+    }
+)
 
 
 def message_of(error: BaseException) -> str:

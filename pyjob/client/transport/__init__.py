@@ -1,0 +1,1 @@
+"""How a request comes to an answer: over a connection, or to an application in this process."""
