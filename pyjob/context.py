@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, quote
 
 from werkzeug.datastructures import EnvironHeaders, MultiDict
+from werkzeug.http import parse_cookie
 from werkzeug.wsgi import get_path_info
 
 from pyjob.trace import CURRENT, NONE, TraceHeaders, passed_on
@@ -19,9 +20,58 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+# What may stand in a path as it is (RFC 3986, 3.3).
+IN_PATH = "/:@!$&'()*+,;=~-._"
+
+
+class Url(SplitResult):
+    """A URL by its parts: ``scheme``, ``hostname``, ``port``, ``path``, ``query``; `str` is the whole."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.geturl()
+
+
+class Address(NamedTuple):
+    """Where a client is."""
+
+    host: str
+    port: int
+
+
+class QueryParams(Mapping[str, str]):
+    """The query as a mapping: of a name that stands there several times, the last value.
+
+    `getlist` has all of one, `multi_items` has everything, in order.
+    """
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._pairs = pairs
+        self._last = dict(pairs)
+
+    def __getitem__(self, name: str) -> str:
+        return self._last[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._last)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def getlist(self, name: str) -> list[str]:
+        """All values of ``name``."""
+        return [value for key, value in self._pairs if key == name]
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """All names with all their values."""
+        return self._pairs.copy()
+
+
 class RequestContext:
     """One request: ``headers``, ``method``, ``path``, ``args`` (of the query), ``remote_addr``.
 
+    ``url``, ``query_params``, ``cookies`` and ``client`` are what jobs know from Starlette's requests.
     ``tracing_id`` and ``caller_name`` are those of the log, and `trace_headers` passes them on. Everything is
     read from the WSGI environ when asked for, since most jobs never ask. ``holds_slot`` tells whether it is a
     call that runs; a page of the web view is none.
@@ -52,9 +102,38 @@ class RequestContext:
 
     @property
     def args(self) -> MultiDict[str, str]:
-        """The arguments of the query string."""
-        query = str(self.environ.get("QUERY_STRING", "")).encode("latin-1").decode("utf-8", "replace")
-        return MultiDict(parse_qsl(query, keep_blank_values=True))
+        """The arguments of the query string; of one that is there several times, the first value."""
+        return MultiDict(self._query())
+
+    @property
+    def query_params(self) -> QueryParams:
+        """The same; of one that is there several times, the last value."""
+        return QueryParams(self._query())
+
+    @property
+    def url(self) -> Url:
+        """The URL that the client asked for, as far as the server knows it, its path percent-encoded.
+
+        Scheme and host are the client's word, unless a proxy in front checks them.
+        """
+        environ = self.environ
+        server = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
+        host = str(environ.get("HTTP_HOST") or server)
+        # WSGI has each byte of the path as a character (PEP 3333).
+        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}".encode("latin-1")
+        scheme = str(environ.get("wsgi.url_scheme", "http"))
+        return Url(scheme, host, quote(path, safe=IN_PATH) or "/", str(environ.get("QUERY_STRING", "")), "")
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies of the request."""
+        return parse_cookie(self.environ).to_dict()
+
+    @property
+    def client(self) -> Address | None:
+        """The client's address and port, as the server knows them; None where it is no network's."""
+        host, port = self.environ.get("REMOTE_ADDR"), str(self.environ.get("REMOTE_PORT", ""))
+        return Address(host, int(port) if port.isdecimal() else 0) if host else None
 
     @property
     def remote_addr(self) -> str | None:
@@ -75,6 +154,10 @@ class RequestContext:
     def trace_headers(self) -> dict[str, str]:
         """Headers for requests that the job makes in turn: tracing id and caller, W3C's trace context."""
         return passed_on(self._trace, self.environ, self._names)
+
+    def _query(self) -> list[tuple[str, str]]:
+        query = str(self.environ.get("QUERY_STRING", "")).encode("latin-1").decode("utf-8", "replace")
+        return parse_qsl(query, keep_blank_values=True)
 
 
 class JobContext:

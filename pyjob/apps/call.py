@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyjob.calls.awaited import Awaited
@@ -28,6 +29,7 @@ from pyjob.wire.body.upload import Uploaded
 from pyjob.wire.downloads.download import Answer
 from pyjob.wire.downloads.response import Response as JobResponse
 from pyjob.wire.downloads.response import with_body
+from pyjob.wire.downloads.starlette import background_of, from_starlette, is_starlette
 from pyjob.wire.failure import failure_of
 from pyjob.wire.results.formats import Format, format_by_accept, format_by_name
 from pyjob.wire.results.items import Pieces, is_stream, items_of
@@ -193,6 +195,7 @@ class CallRoom:
         return self._answer_of(waited.task.result(), waited.call, environ)
 
     def _answer_of(self, result: object, call: Call, environ: WSGIEnvironment) -> Answer:
+        afterwards: Callable[[], object] | None = None
         if is_stream(result):
             written = self._format(environ)
             if written is not None:
@@ -200,10 +203,30 @@ class CallRoom:
                 body = ItemBody(items, written, lambda error: self._record.failed(call, error), call.progress)
                 return stream_response(body, written.content_type)
             result = JobResponse(result, self._results.media_type)
+        elif is_starlette(result):
+            task = background_of(result)
+            if task is not None:
+                afterwards = partial(self._begin_in_background, task)
+            result = from_starlette(result)
         if isinstance(result, JobResponse) and is_stream(result.body):
             items = items_of(result.body, lambda one: self._start(one, call), patient=False)
-            result = with_body(result, Pieces(items, call.progress, call.is_gone))
-        return self._finish(result, environ)
+            result = with_body(result, Pieces(items, call.progress, call.is_gone, afterwards))
+            afterwards = None
+        answer = self._finish(result, environ)
+        if afterwards is not None:
+            afterwards()
+        return answer
+
+    def _begin_in_background(self, task: Callable[[], Awaitable[object]]) -> None:
+        """Run ``task`` on the event loop, in the context of the request and without its slot."""
+
+        async def run() -> None:
+            try:
+                await task()
+            except Exception as error:  # noqa: BLE001  the job's
+                self._record.background_failed(error)
+
+        self._event_loop.start(run(), None)
 
     def _format(self, environ: WSGIEnvironment) -> Format | None:
         """How a stream is written: as the endpoint says, else as the caller likes. None: as it is."""

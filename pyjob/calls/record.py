@@ -68,6 +68,11 @@ class CallRecord:
             self._log(failure, error)
         return failure
 
+    def background_failed(self, error: Exception) -> None:
+        """What a call has left to be done failed: nobody but the log hears of that."""
+        message = one_line(self.failure(error).message[:LONGEST_MESSAGE])
+        log_failure(logger, f"{self._path}: a background task failed: {message}", error, self._mask)
+
     def ended(self, call: Call, answer: Sent, method: str) -> None:
         """The line of a call that has run."""
         has_left = call.is_gone() and not answer.is_whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pyjob.errors import EntryPointError
 from pyjob.job.paths import endpoint_path, path_names
 from pyjob.method.binary import is_mistaken
 from pyjob.method.docstring import Docstring, parse_docstring
+from pyjob.method.marker import faults_of
 from pyjob.method.signature import Signature, function_of, read_signature
 
 Method = Literal["GET", "POST"]
@@ -120,6 +122,9 @@ class EndpointReader:
             takes_text=True,
             path_names=names,
         )
+        for parameter in endpoint.signature.parameters:
+            for fault in faults_of(parameter.name, parameter.annotation):
+                self._warn(f"{place}: {fault}")
         taken = {parameter.name for parameter in endpoint.signature.parameters}
         for name in names:
             if name not in taken and not endpoint.signature.open:
@@ -133,6 +138,9 @@ class EndpointReader:
         if not callable(handler):
             raise EntryPointError(f"{place}: expected a method to call, found {type(handler).__name__}")
         signature = read_signature(handler, place, check_types=self._check_types)
+        if signature.unmarked:
+            # Left to Python, a marker would be the value of what a call leaves out.
+            handler = functools.partial(handler, **signature.unmarked)
         for warning in signature.warnings:
             self._warn(warning)
         for mistaken in (one for one in signature.parameters if is_mistaken(one.annotation)):

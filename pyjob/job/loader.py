@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Literal
 
 from pyjob.environment.mask import Mask
@@ -34,6 +34,18 @@ PROCESS_LOCK = threading.RLock()
 # Whether this thread holds it: then it must not wait for a job that another thread is loading.
 IS_LOADING: ContextVar[bool] = ContextVar("pyjob_is_loading", default=False)
 Chdir = Literal["load"] | bool
+# What jobs of Racetrack's job runner import, and the line that does the same here.
+REFERENCE = "racetrack_job_wrapper"
+INSTEAD = MappingProxyType(
+    {
+        "call": "from pyjob import call_job",
+        "endpoint_config": "from pyjob import EndpointConfig",
+        "entrypoint": "nothing: a job needs no base class",
+        "log.errors": "from pyjob import JobError, as in JobError(404, 'no such model')",
+        "log.logs": "import logging, and logging.getLogger(__name__)",
+        "standalone": "import pyjob, and pyjob.serve(Job)",
+    }
+)
 # What pickle says where a class was in the script that made the file.
 _OF_A_SCRIPT = re.compile(r"Can't get attribute .* on <module '__main__'")
 
@@ -116,7 +128,9 @@ def _described(error: BaseException, manifest: Manifest) -> str:
     """One line for `/live` (SPEC 4.2): ``message, cause=Type, traceback=file:line, ...``."""
     message = " ".join(message_of(error).split())
     requirements = manifest.jobtype_extra.requirements_path
-    if isinstance(error, ImportError) and requirements:
+    if isinstance(error, ImportError) and str(error.name).partition(".")[0] == REFERENCE:
+        message = _of_reference(error)
+    elif isinstance(error, ImportError) and requirements:
         file = os.path.normpath(manifest.folder / requirements)
         command = f"pip install -r {shlex.quote(file)}"
         message = f"{message}; install what the job requires: {command}"
@@ -128,6 +142,22 @@ def _described(error: BaseException, manifest: Manifest) -> str:
     places = _places(error, manifest.folder)
     traced = f", traceback={', '.join(places)}" if places else ""
     return f"{message}, cause={kind_of(error)}{traced}"
+
+
+def _of_reference(error: ImportError) -> str:
+    """What to do about an import of Racetrack's job runner, or of a part of it that compat has not."""
+    lines = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__)]
+    written = next((line.strip() for line in reversed(lines) if REFERENCE in line), f"import {error.name}")
+    module = re.search(rf"{REFERENCE}\.([\w.]+)", written)
+    instead = INSTEAD.get(module[1] if module else "")
+    change = f"change the line `{written}` to: {instead}" if instead else f"do without `{written}`"
+    if error.name == REFERENCE:
+        return (
+            f"the job imports {REFERENCE}: install pyjob's compat distribution "
+            f"(pip install --no-deps --no-build-isolation ./compat, from pyjob's folder), or {change}"
+        )
+    what = error.name if isinstance(error, ModuleNotFoundError) else "a name of it"
+    return f"{what} is not in pyjob's compat distribution: {change} (docs/from_racetrack.md has more)"
 
 
 def _import_entry(entry: Path, manifest: Manifest, variables: Mapping[str, str]) -> ModuleType:

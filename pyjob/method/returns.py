@@ -151,7 +151,7 @@ def _plain(annotation: Any) -> Any:
 
 def _is_response(cls: type) -> bool:
     module = str(cls.__module__)
-    return cls.__name__ == "Response" and module.partition(".")[0] in ("pyjob", "werkzeug")
+    return cls.__name__ == "Response" and module.partition(".")[0] in ("pyjob", "starlette", "werkzeug")
 
 
 def _can_read(value: object) -> bool:

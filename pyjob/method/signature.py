@@ -13,6 +13,7 @@ from typing import Any
 
 from pyjob.errors import EntryPointError, PayloadError
 from pyjob.method.annotations import Check, compile_check, first_problems, optional
+from pyjob.method.marker import unmarked
 
 NOTHING = inspect.Parameter.empty
 LONGEST_DEFAULT = 1000
@@ -75,7 +76,8 @@ class Signature:
     """What a method takes and gives.
 
     ``parameters`` in order of definition; ``open`` with ``**kwargs``; ``returns`` is the resolved return
-    annotation or `NOTHING`; ``warnings`` are meant for the author.
+    annotation or `NOTHING`; ``unmarked`` are the defaults that stand in markers of FastAPI; ``warnings`` are
+    meant for the author.
     """
 
     def __init__(
@@ -86,9 +88,11 @@ class Signature:
         open: bool = False,  # noqa: A002  the word for a signature that takes any name
         reserved: frozenset[str] = frozenset(),
         check_types: bool = True,
+        unmarked: Mapping[str, object] | None = None,
         warnings: tuple[str, ...] = (),
     ) -> None:
         self.parameters = parameters
+        self.unmarked = unmarked or {}
         self.returns = returns
         self.open = open
         self.warnings = warnings
@@ -148,17 +152,24 @@ def read_signature(method: Callable[..., object], place: str, *, check_types: bo
         *_check_self(method, place),
         *_check_resolved(annotations, place),
     )
-    named = tuple(
+    written = [
         Parameter(parameter.name, annotations.get(parameter.name, parameter.annotation), parameter.default)
         for parameter in parameters
         if parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    )
+    ]
+    named = tuple(Parameter(one.name, *unmarked(one.annotation, one.default)) for one in written)
+    moved = {
+        new.name: new.default
+        for old, new in zip(written, named, strict=True)
+        if new.default is not old.default
+    }
     return Signature(
         named,
         returns=annotations.get("return", NOTHING),
         open=open_ended,
         reserved=_bound_names(method),
         check_types=check_types,
+        unmarked={name: default for name, default in moved.items() if default is not NOTHING},
         warnings=warnings,
     )
 

@@ -14,6 +14,7 @@ from pyjob.check.code.reading.modules import Place, is_shadowed
 from pyjob.check.code.reading.project import MISSING, Project
 from pyjob.check.code.reading.reach import Edge, Reach
 from pyjob.check.finding import Finding, quoted
+from pyjob.job.loader import REFERENCE
 from pyjob.manifest import Manifest
 
 RULE = "imports"
@@ -93,6 +94,8 @@ def _nowhere(project: Project, edge: Edge, target: str, manifest: Manifest, cwd:
 
 def _package(module: str, command: str) -> str:
     """What to do about a module that is none of the job's; ``command`` installs what it requires."""
+    if module == REFERENCE:
+        return "install pyjob's compat distribution; docs/from_racetrack.md has the lines that do without"
     if module in CALLED_OTHERWISE:
         name = CALLED_OTHERWISE[module]
         install = command or f"pip install {name}, and name it in the file of jobtype_extra.requirements_path"

@@ -47,10 +47,17 @@ class Pieces:
     """``items`` as an iterator, for what sends them as they are; ``progress`` is called with each.
 
     ``is_gone``: whether nobody waits for them any more. A server finds that out when it sends, which it does
-    not do where items are empty.
+    not do where items are empty. ``afterwards`` is called once they are closed.
     """
 
-    def __init__(self, items: Items, progress: Callable[[], None], is_gone: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        items: Items,
+        progress: Callable[[], None],
+        is_gone: Callable[[], bool],
+        afterwards: Callable[[], object] | None = None,
+    ) -> None:
+        self._afterwards = afterwards
         self._items = items
         self._progress = progress
         self._is_gone = is_gone
@@ -69,7 +76,12 @@ class Pieces:
 
     def close(self) -> None:
         """End the generator."""
-        self._items.close()
+        afterwards, self._afterwards = self._afterwards, None
+        try:
+            self._items.close()
+        finally:
+            if afterwards is not None:
+                afterwards()
 
 
 def is_stream(result: object) -> bool:

@@ -1,0 +1,1 @@
+"""Logging, and errors that answer by their kind."""

@@ -1,0 +1,50 @@
+"""Responses of Starlette, which are those of FastAPI, too, as a job's own; nothing is imported (SPEC 4.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from pyjob.errors import PyjobError, ResultError, kind_of, message_of
+from pyjob.wire.downloads.response import Response
+from pyjob.wire.failure import NOT_THE_JOBS
+
+MODULE = "starlette.responses"
+
+
+def is_starlette(result: object) -> bool:
+    """Whether ``result`` is a response of Starlette, or of a class derived from one."""
+    return any(cls.__name__ == "Response" and cls.__module__ == MODULE for cls in type(result).__mro__)
+
+
+def from_starlette(result: Any) -> Response:
+    """``result``, which `is_starlette`, as a response of pyjob: status, headers, cookies and body.
+
+    Length and connection are the server's to tell. Raises `ResultError` for what no answer can have.
+    """
+    try:
+        pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in result.raw_headers]
+        status, body = result.status_code, _body_of(result)
+    except PyjobError:
+        raise
+    except Exception as error:  # an attribute that a class of the author's has changed
+        kind = type(result).__name__
+        raise ResultError(f"result: {kind} cannot be read: {kind_of(error)}: {message_of(error)}") from error
+    kept = [pair for pair in pairs if pair[0].lower() not in NOT_THE_JOBS - {"content-type"}]
+    return Response(body, status=status, headers=kept)
+
+
+def background_of(result: Any) -> Callable[[], Awaitable[object]] | None:
+    """What is to be done once ``result``, which `is_starlette`, has been sent."""
+    task = getattr(result, "background", None)
+    return task if callable(task) else None
+
+
+def _body_of(result: Any) -> object:
+    if hasattr(result, "body_iterator"):  # made asynchronous by Starlette, if it was not
+        return result.body_iterator
+    if hasattr(result, "path"):
+        return Path(result.path)
+    body = bytes(result.body)
+    return body or None

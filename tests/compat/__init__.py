@@ -1,0 +1,1 @@
+"""Jobs of Racetrack's job runner, unchanged."""
