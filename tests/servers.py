@@ -62,7 +62,7 @@ class Server:
 
     def wait_until(self, path: str, status: int) -> None:
         """Ask for ``path`` until it answers ``status``."""
-        self._repeat(lambda: self._status(path), status, path)
+        self.repeat(lambda: self._status(path), status, path)
 
     def wait_until_metric(self, name: str, value: float, *, mount: str = "") -> None:
         """Ask for the metrics of the job at ``mount`` until ``name`` is ``value``."""
@@ -73,7 +73,7 @@ class Server:
             found = sample.search(page.decode()) if status == 200 else None
             return status if found is None else float(found[1])
 
-        self._repeat(read, value, name)
+        self.repeat(read, value, name)
 
     def files_open_in(self, folder: Path) -> list[str]:
         """The files of ``folder`` that the process has open, which need not be listed in it any more."""
@@ -86,14 +86,14 @@ class Server:
 
     def wait_until_open_in(self, folder: Path) -> None:
         """Wait until it has a file of ``folder`` open."""
-        self._repeat(lambda: bool(self.files_open_in(folder)), True, str(folder))
+        self.repeat(lambda: bool(self.files_open_in(folder)), True, str(folder))
 
     def assert_leaves_nothing_in(self, folder: Path) -> None:
         """Wait until no file of ``folder`` is open: a server closes its own once the answer is out."""
-        self._repeat(lambda: self.files_open_in(folder), [], str(folder))
+        self.repeat(lambda: self.files_open_in(folder), [], str(folder))
         assert list(folder.iterdir()) == []
 
-    def _repeat(self, question: Callable[[], object], expected: object, what: str) -> None:
+    def repeat(self, question: Callable[[], object], expected: object, what: str) -> None:
         deadline = time.monotonic() + PATIENCE
         answer: object = None
         while time.monotonic() < deadline:

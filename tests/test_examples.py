@@ -50,6 +50,12 @@ RESULTS = {
         "mean": 2.5,
         "deviation": 3.013857,
     },
+    "adder": 42,
+    "multiplier": 42.0,
+    "trip": {"advice": {"weather": None, "traffic": None, "parking": None}, "go": True},  # alone
+    "weather": {"good": True, "why": "sun"},
+    "traffic": {"good": True, "why": "free roads"},
+    "parking": {"good": True, "why": "free places"},
     "best-offer": {"offers": {"north": 49.0, "south": 42.0, "east": 46.5}, "best": "south"},
     "pixel-art": "image/png",
     "tide-tables": 0.7,

@@ -207,7 +207,7 @@ class Reloading:
             except ConnectionError as error:  # it was taken by the version that ended
                 return error
 
-        self.server._repeat(answer, expected, "the answer")
+        self.server.repeat(answer, expected, "the answer")
 
 
 def version(number: object) -> str:

@@ -84,7 +84,7 @@ def set_up_logging(settings: LogSettings, stream: TextIO | None = None, *, mask:
     ours = MaskingHandler(target)
     ours.hide(mask or Mask())
     ours.addFilter(TraceFilter(caller=settings.caller))
-    ours.setFormatter(JsonFormatter() if settings.structured else TextFormatter(colours=_has_colours(target)))
+    ours.setFormatter(JsonFormatter() if settings.structured else TextFormatter(colours=has_colours(target)))
     root.addHandler(ours)
     root.setLevel(LEVELS[settings.level or "info"])
     if settings.level is None:
@@ -143,7 +143,7 @@ def _handlers(*loggers: logging.Logger) -> Iterator[logging.Handler]:
         yield from one.handlers
 
 
-def _has_colours(stream: TextIO | None) -> bool:
+def has_colours(stream: TextIO | None) -> bool:
     """Whether ``stream`` is a terminal whose user has not asked for none (https://no-color.org)."""
     is_terminal = stream is not None and stream.isatty()
     return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -49,6 +49,7 @@ def serve_application(
     fail_fast: bool = False,
     grace: float = DEFAULT_GRACE,
     drain_delay: float = 0.0,
+    warns_if_open: bool = True,
 ) -> int:
     """Listen, load the job, serve until SIGTERM or SIGINT, and let calls end; the exit status.
 
@@ -56,7 +57,8 @@ def serve_application(
     address whose X-Forwarded headers are believed; "localhost" on a Unix socket. ``threads``: most calls at
     once. Where nobody says, 500 for a job without `max_concurrency`. With
     ``fail_fast`` a failed load ends the process with status 1. ``application.gates.running`` tells how many
-    calls were left to themselves. Raises `AddressError`.
+    calls were left to themselves. ``warns_if_open``: whether the log says that everybody is let in, where
+    that is so. Raises `AddressError`.
     """
     gate = application.gate
     if threads is not None or gate.slots is None:
@@ -76,7 +78,8 @@ def serve_application(
         )
         try:
             _announce(application, listeners, unix_socket)
-            tell_if_open(application, listeners)
+            if warns_if_open:
+                tell_if_open(application, listeners)
             with Signals(loop) as signals:
                 _start(application, fail_fast=fail_fast)
                 while not signals.count:

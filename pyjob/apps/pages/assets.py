@@ -66,11 +66,8 @@ SERVED_BY = "Served by pyjob"
 def own_assets(page: str, names: Iterable[str]) -> tuple[Mapping[str, str], Routes]:
     """The icon and ``names``, read once: the address of each below ``page``, and what answers there."""
     content = {name: read(name) for name in (ICON, *names)}
-    digest = hashlib.sha256()
-    for name, body in content.items():
-        digest.update(b"%s %d " % (name.encode(), len(body)))
-        digest.update(body)
-    addresses = {name: asset_address(page, digest.hexdigest(), name) for name in content}
+    digest = digest_of(content)
+    addresses = {name: asset_address(page, digest, name) for name in content}
     routes: dict[str, Mapping[str, WSGIApplication]] = {
         f"/{addresses[name]}": {"GET": Prepared(bytes_response(200, content_type(name), body, ASSET_HEADERS))}
         for name, body in content.items()
@@ -123,6 +120,15 @@ def links_from(
     """
     there = {"Status": has_status, "Web view": has_webview, "Sign out": has_sign_in}
     return {name: target for name, target in LINKS.items() if target != page and there.get(name, True)}
+
+
+def digest_of(content: Mapping[str, bytes]) -> str:
+    """Another one once a name or a body in ``content`` is another."""
+    digest = hashlib.sha256()
+    for name, body in content.items():
+        digest.update(b"%s %d " % (name.encode(), len(body)))
+        digest.update(body)
+    return digest.hexdigest()
 
 
 def asset_address(page: str, digest: str, name: str) -> str:

@@ -20,12 +20,12 @@ from pathlib import Path
 from werkzeug._reloader import run_with_reloader
 from werkzeug.serving import is_running_from_reloader
 
-from pyjob.errors import AddressError, ManifestError, PyjobError
+from pyjob.cli.run.listening import listening
+from pyjob.errors import ManifestError, PyjobError
 from pyjob.manifest import Manifest
 from pyjob.manifest.source import FILE_NAME, OLD_FILE_NAME
 
 DESCRIPTORS = "PYJOB_RELOAD_SOCKETS"
-BACKLOG = 1024
 # Files that are no Python and are made by people, not by the job itself.
 FOLDERS = ("templates", "static")
 PAGES = (".html", ".htm", ".css", ".js", ".j2", ".jinja", ".txt", ".xml", ".svg")
@@ -39,7 +39,7 @@ def is_inner() -> bool:
 def run_outer(address: tuple[str, int] | None) -> None:
     """Listen at ``address``, if any, and run this command again until that ends for good; exits."""
     with ExitStack() as opened:
-        sockets = [] if address is None else [opened.enter_context(one) for one in _listening(*address)]
+        sockets = [] if address is None else [opened.enter_context(one) for one in listening(*address)]
         for one in sockets:
             one.set_inheritable(True)
         os.environ[DESCRIPTORS] = " ".join(str(one.fileno()) for one in sockets)
@@ -49,15 +49,15 @@ def run_outer(address: tuple[str, int] | None) -> None:
 def run_inner(serve: Callable[[Sequence[socket.socket]], object], files: Iterable[Path]) -> None:
     """Serve in a thread until one of ``files``, or a Python file below one that is a folder, changes."""
     descriptors = os.environ.pop(DESCRIPTORS, "").split()
-    listening = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
-    for one in listening:
+    inherited = [socket.socket(fileno=int(descriptor)) for descriptor in descriptors]
+    for one in inherited:
         one.set_inheritable(False)  # a process that the job starts must not keep the port
     threading.Thread(target=_end_with, args=(os.getppid(),), name="pyjob-reload", daemon=True).start()
 
     def main() -> None:
         os.environ.pop("WERKZEUG_RUN_MAIN", None)  # none of the job's business
         try:
-            serve(listening)
+            serve(inherited)
         except Exception as error:  # noqa: BLE001  the next change may mend it, so the process stays
             sys.stderr.write(f"pyjob: error: {error}\n")
 
@@ -97,17 +97,6 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
-
-
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket for each address of ``host``, as waitress has them. Raises `AddressError`."""
-    try:
-        flags = socket.AI_PASSIVE
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=flags)
-        for family, _, _, _, address in dict.fromkeys(found):
-            yield socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise AddressError(f"cannot listen on {host}:{port}: {error}") from error
 
 
 def _nothing() -> None:
