@@ -21,7 +21,7 @@ MOST_IN_A_FOLDER = 9
 HOUSE = [
     {"__main__"},
     {"cli"},
-    {"check", "render", "starter"},
+    {"check", "platform", "render", "starter"},
     {"testing"},
     {"_root"},
     {"app"},
@@ -34,6 +34,7 @@ HOUSE = [
     {"calls"},
     {"access"},
     {"routing"},
+    {"client"},
     {"context", "wire"},
     {"gate"},
     {"logs", "metrics", "openapi", "state", "settings"},
@@ -82,6 +83,12 @@ def test_imports_run_one_way(file: Path) -> None:
     assert me in rank, f"{me} has no place in the house: give it a row"
     for other in rows_used_by(file):
         assert other == me or rank[other] > rank[me], f"{me} imports {other}, which does not stand below it"
+
+
+def test_serving_knows_nothing_of_the_client() -> None:
+    allowed = {"_root", "cli", "client", "platform"}
+    for file in FILES:
+        assert "client" not in rows_used_by(file) or name_of(file) in allowed, file
 
 
 def test_no_room_knows_another() -> None:
@@ -168,8 +175,9 @@ from pyjob.own import JobSource, own_application
 
 application = own_application(JobSource(Path("examples/supersmart")))
 application.load()
-others = ("check", "render", "starter", "testing", "git", "cli.check", "cli.config", "cli.reload", "cli.new")
+others = ("check", "client", "platform", "render", "starter", "testing", "git", "cli.check", "cli.new")
 unwanted = {f"pyjob.{name}" for name in (*others, "cli.access", "access.ledger", "access.store")}
+unwanted |= {f"pyjob.cli.run.{name}" for name in ("config", "listening", "reload", "several")}
 unwanted |= {"pyjob.environment.env_file", "pyjob.application.self_test", "pyjob.manifest.json_schema"}
 unwanted |= {"werkzeug.debug", "asyncio", "sysconfig", "subprocess", "packaging", "sqlite3"}
 new = set(sys.modules) - before

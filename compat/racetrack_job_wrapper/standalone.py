@@ -12,7 +12,7 @@ from pyjob.cli.arguments import port as port_of
 from pyjob.manifest.document import parse
 
 MANIFEST = "job.yaml"
-EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104  as the reference listens
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # nosec B104 # as the reference listens
 PORT = "7000"
 
 

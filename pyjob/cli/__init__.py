@@ -13,17 +13,19 @@ from typing import TextIO
 import pyjob
 from pyjob.errors import PyjobError
 
-COMMANDS = ("run", "check", "new", "access", "render", "schema", "version")
+COMMANDS = ("run", "check", "new", "access", "call", "render", "schema", "version")
 EPILOG = """\
 examples:
   pyjob new house-price         begin a job
   pyjob check --run house-price find its mistakes, and send it its samples
   pyjob run house-price         serve it on port 7000
+  pyjob call :7000 area:=80     call it there
 
 exit status:
   0    fine; of `run`, also after SIGTERM or Ctrl-C; of `check`, also with warnings
   1    an error: of the manifest, the environment, the job or the server
   2    wrong usage
+  3-5  of `call`: the answer was a redirect, 4xx, 5xx
 
 `pyjob COMMAND --help` has the options of a command, and examples.
 """
@@ -49,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if first is not None and first not in COMMANDS:
         _refuse_unknown(parser, first)
     options, unknown = parser.parse_known_args(given)
-    if unknown:
+    if "items" in options and not any(one.startswith("-") for one in unknown):
+        options.items += unknown  # those after an option, which argparse leaves
+    elif unknown:
         # The command's own usage helps more than that of all commands.
         names = " ".join(one.partition("=")[0] for one in unknown)  # a value may be a secret
         commands.choices[options.command].error(f"unrecognized arguments: {names}")

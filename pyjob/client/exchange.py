@@ -16,7 +16,7 @@ from pyjob.environment.mask import MASKED
 from pyjob.wire.results.formats import EVENTS, LINES
 
 API = "/api/v1"
-TOKEN_HEADER = "X-Racetrack-Auth"  # nosec B105  the name of a header
+TOKEN_HEADER = "X-Racetrack-Auth"  # nosec B105 # the name of a header
 # Lines of JSON keep text apart from numbers, which events do not.
 STREAMS = f"{LINES}, {EVENTS};q=0.9"
 # Without a body.
