@@ -91,9 +91,15 @@ _CALLING = MappingProxyType(
 )
 
 
-def __getattr__(name: str) -> object:
-    """The names of `_CALLING`, when they are asked for (PEP 562)."""
-    if name not in _CALLING:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, inner = _CALLING[name]
-    return getattr(import_module(f"pyjob.client.{module}"), inner)
+if not TYPE_CHECKING:  # else a type checker would take every name for one of ours
+
+    def __getattr__(name: str) -> object:
+        """The names of `_CALLING`, when they are asked for (PEP 562)."""
+        if name not in _CALLING:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, inner = _CALLING[name]
+        return getattr(import_module(f"pyjob.client.{module}"), inner)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

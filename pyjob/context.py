@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote
 
 from werkzeug.datastructures import EnvironHeaders, MultiDict
-from werkzeug.http import parse_cookie
+from werkzeug.sansio.http import parse_cookie
 from werkzeug.wsgi import get_path_info
 
 from pyjob.trace import CURRENT, NONE, TraceHeaders, passed_on
@@ -126,8 +126,9 @@ class RequestContext:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies of the request."""
-        return parse_cookie(self.environ).to_dict()
+        """The cookies of the request; of a name that is there several times, the last one."""
+        sent = str(self.environ.get("HTTP_COOKIE", "")).encode("latin-1").decode("utf-8", "replace")
+        return dict(parse_cookie(sent).items(multi=True))
 
     @property
     def client(self) -> Address | None:

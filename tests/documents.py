@@ -44,7 +44,7 @@ NOTES = ("file", "needs", "server", "not run")
 BLOCK = re.compile(r"^((?:<!--[^\n]*-->\n)*)```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOTE = re.compile(r"<!-- ([a-z ]+): (\S.*?) -->")
 SERVER = re.compile(
-    r"(\w+=\S+ )*(pyjob run|waitress-serve|gunicorn|granian|uwsgi|flask|python -m django"
+    r"(\w+=(\$\(.+?\)|\S+) )*(pyjob run|waitress-serve|gunicorn|granian|uwsgi|flask|python -m django"
     r"|python \w*serve\w*\.py)"
 )
 PATIENCE = 60.0

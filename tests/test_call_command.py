@@ -404,6 +404,17 @@ def test_a_full_disk_is_told_once(server: Server) -> None:
     assert ended.stderr == "pyjob: error: the result cannot be written: No space left on device\n"
 
 
+@pytest.mark.parametrize("is_served", [True, False], ids=["URL", "folder"])
+def test_a_closed_standard_error_keeps_nobody_from_the_result(
+    server: Server, folder: str, is_served: bool
+) -> None:
+    words = command(f":{server.port}" if is_served else folder, "x:=2")
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *words], stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    assert (ended.returncode, json.loads(ended.stdout)) == (0, {"product": 2})
+
+
 def test_a_terminal_gets_colours_and_no_binary(server: Server) -> None:
     status, shown = on_a_terminal(command(f":{server.port}", "x:=2"))
     assert status == 0

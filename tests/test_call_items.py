@@ -74,6 +74,7 @@ def test_an_item_is_read_at_its_first_separator(text: str, kind: Kind, name: str
     ("text", "told"),
     [
         ("explain", "/explain before all items"),
+        ("/explain", "or /explain before all items"),
         ("two words", "expected name=value"),
         ("=5", "expected a name before ="),
         ("x@", "expected the name of a file"),
@@ -330,6 +331,12 @@ def test_text_is_decoded_as_it_says_across_pieces() -> None:
     assert shown("text/plain", b"gr\xc3", b"\xbcn") == "grün\n"
     assert shown("text/plain; charset=latin-1", b"gr\xfcn") == "grün\n"
     assert shown("text/plain; charset=nonsense", b"gr\xff") == "gr\ufffd\n"
+    assert shown("text/plain; charset=utf-16", "grün".encode("utf-16")) == "grün\n"
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-32", "punycode"])
+def test_text_that_is_not_as_it_says_is_shown_all_the_same(charset: str) -> None:
+    assert shown(f"text/plain; charset={charset}", b"a \xc7 plain text") == "a \ufffd plain text\n"
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "application/octet-stream", "", "no\x1btype"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -153,7 +154,7 @@ def test_the_platform_is_asked_for_job_version_and_path(platform: Any) -> None:
     with scripted(answer(b'{"a": 1}')) as server:
         platform(server.url)
         assert pyjob.call_job(JOB, "adder", "api/v1/perform", {"x": 1}) == {"a": 1}
-        pyjob.call_job(JOB, "ad der", "/x", {"x": [1, "a"], "y": "b c"}, version="1.0+a/b", method="GET")
+        pyjob.call_job(JOB, "ad der", "/x", {"x": [1, "a"], "y": "b c"}, version="1.0+a/b", method="get")
         first, second = server.requests
     assert first.startswith(b"POST /pub/job/adder/latest/api/v1/perform HTTP/1.1\r\n")
     assert f"X-Racetrack-Auth: {TOKEN}\r\n".encode() in first
@@ -270,6 +271,26 @@ def test_a_forked_process_leaves_the_connections_of_its_parent_alone(platform: A
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert pyjob.call_job(JOB, "adder", "/x", {}) == 1
         assert server.accepted == 2
+
+
+def test_a_forked_process_closes_no_stream_of_its_parent(platform: Any) -> None:
+    forked = threading.Event()
+
+    def finish(connection: socket.socket) -> None:
+        assert forked.wait(30)
+        connection.sendall(b"2\r\n2\n\r\n0\r\n\r\n")
+
+    with scripted(Reply(chunked(b"1\n", end=False).data, after=finish)) as server:
+        platform(server.url)
+        items = pyjob.stream_job(JOB, "adder", "/x", {})
+        assert next(items) == 1
+        child = os.fork()
+        if not child:
+            items.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        forked.set()
+        assert list(items) == [2]
 
 
 def test_a_hundred_awaited_calls_are_all_under_way_at_once(platform: Any) -> None:

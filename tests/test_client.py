@@ -21,6 +21,7 @@ import pytest
 import waitress
 
 import pyjob
+import pyjob.client.items
 from pyjob.errors import CALL_ERRORS
 from tests.scripted import CLOSE, HOLD, Reply, answer, chunked, scripted
 
@@ -110,7 +111,7 @@ def test_a_call_returns_what_the_job_returned(client: pyjob.Client) -> None:
 
 
 def test_arguments_of_get_are_in_the_query(client: pyjob.Client) -> None:
-    with client.open("GET", "/api/v1/square/7", arguments={"plus": 1}) as answered:
+    with client.open("get", "/api/v1/square/7", arguments={"plus": 1}) as answered:
         assert answered.value() == 50
 
 
@@ -242,6 +243,11 @@ BAD_ANSWERS = {
         answer(b"", "302 X", Location="/a?b=secret"),
         "answered 302: moved to /a, which is not followed",
     ),
+    "a redirect with credentials": (
+        answer(b"", "302 X", Location="http://me:secret@b/c"),
+        "answered 302: moved to http://b/c, which is not followed",
+    ),
+    "half of a pair": (answer(b'{"error": "a\\ud800"}', "400 X"), r"answered 400: a\ud800"),
     "no HTTP": (Reply(b"SSH-2.0-OpenSSH\r\n", CLOSE), "what was answered is no HTTP: BadStatusLine"),
     "an end before the answer": (Reply(b"", CLOSE), "the connection was closed before anything was answered"),
     "an end in the body": (Reply(answer(b"123").data[:-1], CLOSE), "the answer broke off after 2 bytes"),
@@ -276,8 +282,28 @@ def test_bad_answers_are_one_kind_of_error_with_place_and_reason(case: str) -> N
     assert f"{server.url}, POST /api/v1/perform: " in str(error)
     assert expected in str(error)
     assert str(error).isprintable()
+    assert str(error).encode()
     assert len(str(error)) < 2500
     assert TOKEN not in str(error)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(b'{"error": "%b%b%b"}' % (b"x" * 490, TOKEN.encode(), b"y" * 3000), "500 X"),
+        answer(b'{"error": "%b%b%b"}' % (b"x" * 3000, TOKEN.encode(), b"y" * 1490), "500 X"),
+        answer(b"x" * 292 + TOKEN.encode(), "500 X", Content_Type="text/plain"),
+        answer(b"x" * 52 + TOKEN.encode()),
+        answer(b"{}", "500 X", X_Request_ID="x" * 92 + TOKEN),
+        answer(b"{}", "302 X", Location="/" + "x" * 191 + TOKEN),
+    ],
+    ids=["beginning", "end", "text", "no JSON", "id", "location"],
+)
+def test_a_token_that_is_cut_is_not_shown_in_halves(reply: Reply) -> None:
+    with scripted(reply) as server, pyjob.Client(server.url, TOKEN) as client:
+        error = failing(client.perform)
+    assert TOKEN[:8] not in str(error)
+    assert TOKEN[-6:] not in str(error)
 
 
 def test_of_an_error_without_end_only_so_much_is_read() -> None:
@@ -318,6 +344,85 @@ def test_what_was_not_asked_for_is_no_answer_to_the_next_call() -> None:
     ):
         assert [client.perform(), client.perform()] == [1, 2]
         assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 1\r\nContent-Length: 50\r\n\r\n5",
+        b"Content-Length: +1\r\n\r\n5",
+        b"Content-Length: 1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5",
+        b"Content-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n5\r\n0\r\n\r\n",
+        b"Content-Length: 1\r\nno colon\r\nTransfer-Encoding: chunked\r\n\r\n5",
+    ],
+    ids=["two lengths", "a sign", "a strange coding", "a length and chunks", "no header"],
+)
+def test_where_the_end_of_an_answer_is_doubtful_its_connection_is_not_kept(head: bytes) -> None:
+    reply = Reply(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + head)
+    with scripted(reply, answer(b"6")) as server, pyjob.Client(server.url) as client:
+        assert [client.perform(), client.perform()] == [5, 6]
+        assert server.accepted == 2
+
+
+def test_a_status_without_a_body_has_none_whatever_its_head_says() -> None:
+    empty = Reply(b"HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with scripted(empty, answer(b"6")) as server, pyjob.Client(server.url) as client:
+        assert [client.perform(), client.perform()] == [None, 6]
+        assert server.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "payload", [{"text": "x" * 20_000_000}, {"data": b"x" * 20_000_000}], ids=["JSON", "form"]
+)
+def test_who_refuses_without_reading_on_is_heard(payload: dict[str, Any]) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pyjob.Client(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client,
+    ):
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(10)
+                connection.sendall(answer(b'{"error": "too much"}', "413 X").data)
+                heard.wait(60)
+
+        heard = threading.Event()
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        assert failing(lambda: client.perform(**payload), pyjob.CallTooLargeError).message == "too much"
+        heard.set()
+        thread.join()
+
+
+def test_a_stream_that_another_thread_closes_ends_at_once_on_both_sides() -> None:
+    reply = chunked(b"1\n2\n", end=False, then=HOLD)
+    with scripted(reply) as server, pyjob.Client(server.url, timeout=None) as client:
+        items, waiting, outcome = client.stream("/x"), threading.Event(), list[object]()
+
+        def read() -> None:
+            outcome.extend((next(items), next(items)))
+            waiting.set()
+            try:
+                outcome.append(next(items, "end"))
+            except pyjob.CallError:
+                outcome.append("end")
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        assert waiting.wait(30)
+        items.close()
+        server.wait_for(server.left)
+        thread.join(30)
+    assert outcome == [1, 2, "end"]
+
+
+def test_what_is_closed_has_no_more_items() -> None:
+    with scripted(chunked(b"1\n2\n")) as server, pyjob.Client(server.url) as client:
+        items = client.stream("/x")
+        assert next(items) == 1
+        items.close()
+        assert list(items) == []
 
 
 def test_nobody_there_is_told_with_the_address() -> None:
@@ -368,6 +473,20 @@ def test_of_a_stream_the_time_out_is_for_each_item() -> None:
         server.wait_for(server.left)
 
 
+@pytest.mark.parametrize(
+    ("kind", "piece"),
+    [("application/x-ndjson", b"1"), ("text/event-stream", b"data: 1"), ("text/event-stream", b"data: 1\n")],
+    ids=["line", "event in a line", "event of lines"],
+)
+def test_an_item_without_end_is_refused(kind: str, piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pyjob.client.items, "LARGEST_ITEM", 1000)
+    reply = chunked(*[piece] * 1001, kind=kind, end=False, then=HOLD)
+    with scripted(reply) as server, pyjob.Client(server.url) as client:
+        error = failing(lambda: next(client.stream("/tokens")))
+        server.wait_for(server.left)
+    assert "an item of more than" in str(error)
+
+
 def test_whoever_takes_his_time_with_an_item_is_not_late() -> None:
     first, second = chunked(b"1\n", end=False), b"2\r\n2\n\r\n0\r\n\r\n"
     taken, sent = threading.Event(), threading.Event()
@@ -394,6 +513,7 @@ def test_whoever_takes_his_time_with_an_item_is_not_late() -> None:
         ("example.com", "expected http://HOST"),
         ("ftp://example.com", "expected http://HOST"),
         ("http://", "expected http://HOST"),
+        ("http://example.com:0", "expected http://HOST"),
         ("http://example.com:port", "not a URL"),
         ("http://me:hunter22@example.com", "the URL holds credentials"),
         ("http://example.com/?token=hunter22", "the URL has a query"),
@@ -533,6 +653,38 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """What a server needs whom clients trust."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_a_file_that_takes_its_time_is_sent_whole_over_https(tls: ssl.SSLContext) -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            time.sleep(0.05)  # meanwhile the server sends its session tickets, which are no answer
+            return super().read(size)
+
+    with scripted(answer(b"1"), tls=tls) as server:
+        with pyjob.Client(server.url.replace("http:", "https:"), timeout=30) as client:
+            assert client.perform(data=Slow(b"x" * 100_000)) == 1
+        assert server.requests[0].endswith(b"--\r\n")
+
+
+def test_what_was_decrypted_and_not_asked_for_is_no_answer_to_the_next_call(tls: ssl.SSLContext) -> None:
+    # The reader of the first answer takes exactly that; what else came is known to TLS alone.
+    size = io.DEFAULT_BUFFER_SIZE
+    first = answer(b"1", X_Filler="a" * (size - len(answer(b"1", X_Filler="-").data) + 1))
+    assert len(first.data) == size
+    with scripted(Reply(first.data + answer(b'"stray"').data), answer(b"2"), tls=tls) as server:
+        with pyjob.Client(server.url.replace("http:", "https:")) as client:
+            assert [client.perform(), client.perform()] == [1, 2]
+        assert server.accepted == 2
+
+
 def test_https_is_spoken_with_the_certificates_of_the_system(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -546,3 +698,9 @@ def test_https_is_spoken_with_the_certificates_of_the_system(
         with pyjob.Client(url) as client:
             assert [client.perform(), client.perform()] == [1, 2]
         assert server.accepted == 2
+
+
+def test_the_public_names_are_listed_and_a_wrong_one_is_none() -> None:
+    assert {*pyjob.__all__} <= {*dir(pyjob)}
+    with pytest.raises(AttributeError, match="call_jobb"):
+        pyjob.call_jobb  # type: ignore[attr-defined]  # noqa: B018  told by type checkers, too

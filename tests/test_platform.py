@@ -23,6 +23,7 @@ from tests.test_cli import pyjob_command
 
 FIRST = """
     import os
+    import signal
     import sys
 
     class Job:
@@ -32,7 +33,7 @@ FIRST = """
             return n
 
         def auxiliary_endpoints(self):
-            named = (self.seen, self.items, self.size, self.end)
+            named = (self.seen, self.items, self.size, self.leave_behind, self.end)
             return {f"/{one.__name__}": one for one in named}
 
         def seen(self, name: str = ""):
@@ -57,6 +58,14 @@ FIRST = """
 
         def size(self, data: bytes):
             return len(data)
+
+        def leave_behind(self):
+            left = os.fork()
+            if left == 0:
+                signal.pause()
+            sys.stderr.write(f"left {left}\\n")
+            sys.stderr.flush()
+            os._exit(3)
 
         def end(self):
             sys.stderr.write("out of s3cret-sauce\\n")
@@ -331,6 +340,16 @@ def test_a_process_that_ends_is_told_of_without_its_secrets(pair: list[Path]) ->
         assert ask(server, "POST", path("double", "/perform"), b'{"n": 2}')[::2] == (200, 4)
 
 
+def test_what_a_process_has_started_ends_with_it(pair: list[Path]) -> None:
+    with platform(*pair) as server:
+        status, _, body = ask(server, "POST", path("first", "/leave_behind"), b"{}")
+        told, _, left = body["error"].rpartition(" ")
+        assert (status, told) == (502, "job first 0.0.1 ended with status 3: left")
+        # It has the socket, where nobody would answer.
+        assert ask(server, "POST", path("first", "/perform"), b"{}")[0] == 503
+        until(lambda: not Path("/proc", left).exists())
+
+
 def test_running_calls_are_answered_on_the_way_down(pair: list[Path], tmp_path: Path) -> None:
     async def session(server: Server, hold: Path) -> int:
         async with await calling(server.port, path("first", "/perform"), hold=str(hold)) as caller:
@@ -365,6 +384,23 @@ def test_a_second_signal_ends_all_at_once(pair: list[Path], tmp_path: Path) -> N
         assert server.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_who_has_not_asked_for_anything_is_not_waited_for(
+    pair: list[Path], public_folder: Path, number: signal.Signals
+) -> None:
+    async def session(server: Server) -> bool:
+        async with await Caller.to(server.port) as caller:  # as browsers do, to be quick later
+            caller.send(b"GET")
+            await asyncio.to_thread(ask, server, "GET", "/live")  # so it has been let in
+            server.process.send_signal(number)
+            return await caller.is_closed()
+
+    with platform(*pair, env={"XDG_RUNTIME_DIR": str(public_folder)}) as server:
+        assert asyncio.run(session(server))
+        assert server.process.wait(PATIENCE) == 0
+        assert list(public_folder.iterdir()) == []
+
+
 def test_nothing_outlives_a_platform_that_is_killed(pair: list[Path], public_folder: Path) -> None:
     with started(command(*pair), env={"XDG_RUNTIME_DIR": str(public_folder)}) as server:
         settle(server)
@@ -393,6 +429,13 @@ def test_two_jobs_with_one_name_and_version_are_an_error_that_names_both(pair: l
         f"pyjob: error: {pair[1]} and {pair[1]}/job.yaml are both called double 0.0.1: "
         "give one of them another name or version in its job.yaml\n"
     )
+    assert ended.stdout == ""
+
+
+def test_a_path_where_nothing_is_ends_all_before_anything_starts(pair: list[Path]) -> None:
+    ended = pyjob_command("run", str(pair[0]), "elsewhere", "--port", "0")
+    assert ended.returncode == 1
+    assert ended.stderr == "pyjob: error: elsewhere: expected an existing file or folder, found nothing\n"
     assert ended.stdout == ""
 
 

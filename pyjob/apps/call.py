@@ -203,7 +203,7 @@ class CallRoom:
                 body = ItemBody(items, written, lambda error: self._record.failed(call, error), call.progress)
                 return stream_response(body, written.content_type)
             result = JobResponse(result, self._results.media_type)
-        elif is_starlette(result):
+        elif type(result) not in PLAIN_TYPES and is_starlette(result):
             task = background_of(result)
             if task is not None:
                 afterwards = partial(self._begin_in_background, task)
@@ -223,7 +223,7 @@ class CallRoom:
         async def run() -> None:
             try:
                 await task()
-            except Exception as error:  # noqa: BLE001  the job's
+            except (Exception, SystemExit) as error:  # noqa: BLE001  the job's
                 self._record.background_failed(error)
 
         self._event_loop.start(run(), None)

@@ -68,7 +68,7 @@ class CallRecord:
             self._log(failure, error)
         return failure
 
-    def background_failed(self, error: Exception) -> None:
+    def background_failed(self, error: BaseException) -> None:
         """What a call has left to be done failed: nobody but the log hears of that."""
         message = one_line(self.failure(error).message[:LONGEST_MESSAGE])
         log_failure(logger, f"{self._path}: a background task failed: {message}", error, self._mask)

@@ -71,7 +71,7 @@ class Answer:
             return json.loads(content)
         except (ValueError, RecursionError):
             kind = self.content_type or "no content type"
-            shown = content[:60].decode(errors="replace")
+            shown = self._call.masked(content[:LONGEST_ERROR].decode(errors="replace"))[:60]
             raise self.unexpected(f"expected JSON, found {kind}: {shown!r}") from None
 
     def chunks(self) -> Iterator[bytes]:
@@ -188,5 +188,6 @@ class Items(Iterator[Any]):
             raise
 
     def close(self) -> None:
-        """Read no further."""
+        """Read no further; any thread may call this."""
+        self._items = iter(())
         self._answer.close()

@@ -26,7 +26,8 @@ LONGEST = 2000
 LONGEST_BEGINNING = 500
 LONGEST_FOREIGN = 300  # of what is no error of a job
 LONGEST_ID = 100
-_TITLE = re.compile(rb"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
+_TITLE = re.compile("<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
+_CREDENTIALS = re.compile("//[^/]*@")
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,11 @@ class Call:
     def answered(self, status: int, headers: HTTPMessage, body: bytes) -> CallError:
         """The answer is an error, or leads elsewhere."""
         content_type = media_type(headers)
-        message, kind = _told(status, content_type, body)
+        message, kind = _told(status, content_type, self.masked(body.decode(errors="replace")))
         if 300 <= status < 400 and (location := headers.get("Location", "")):
-            # Its query may hold what is nobody's business.
-            message = f"moved to {location.partition('?')[0][:200]}, which is not followed"
+            # Its query may hold what is nobody's business; so may what stands before its host.
+            shown = self.masked(_CREDENTIALS.sub("//", location.partition("?")[0]))
+            message = f"moved to {shown[:200]}, which is not followed"
         tracing_id = self.id_of(headers)
         message = _without_id(self._safe(message), tracing_id)
         return self._error(
@@ -93,7 +95,7 @@ class Call:
     def id_of(self, headers: HTTPMessage) -> str:
         """The tracing id of the answer, else that of the request."""
         told = headers.get(TRACING_HEADER) or headers.get(REQUEST_ID) or self.tracing_id
-        return self._safe(told[:LONGEST_ID])
+        return self._safe(self.masked(told)[:LONGEST_ID])
 
     def _error(
         self,
@@ -121,15 +123,18 @@ class Call:
             retry_after=retry_after,
         )
 
+    def masked(self, text: str) -> str:
+        """``text`` without the token: before it is cut, since the half of a token is no longer known."""
+        if len(self.token) >= LEAST:
+            return Mask([self.token])(text)
+        return text.replace(self.token, MASKED) if self.token else text
+
     def _safe(self, text: str) -> str:
-        """``text`` in one line, not too long, without the token."""
+        """``text`` in one line, not too long, without the token, and such that it can be written."""
+        text = self.masked(text)
         if len(text) > LONGEST:
             text = f"{text[:LONGEST_BEGINNING]} ... {text[-(LONGEST - LONGEST_BEGINNING) :]}"
-        if len(self.token) >= LEAST:
-            text = Mask([self.token])(text)
-        elif self.token:
-            text = text.replace(self.token, MASKED)
-        return one_line(text)
+        return one_line(text).encode(errors="backslashreplace").decode()  # half of a pair of surrogates
 
 
 def media_type(headers: HTTPMessage) -> str:
@@ -148,7 +153,7 @@ def retry_after_of(headers: HTTPMessage) -> float | None:
         return None
 
 
-def _told(status: int, content_type: str, body: bytes) -> tuple[str, str]:
+def _told(status: int, content_type: str, body: str) -> tuple[str, str]:
     """Message and kind in the body of an error; of whatever is no error of a job, its beginning."""
     try:
         phrase = HTTPStatus(status).phrase
@@ -156,9 +161,9 @@ def _told(status: int, content_type: str, body: bytes) -> tuple[str, str]:
         phrase = "an unknown status"
     if content_type == "text/html":
         title = _TITLE.search(body)
-        named = f" {title[1].decode(errors='replace').strip()!r}" if title else ""
+        named = f" {title[1].strip()!r}" if title else ""
         return f"{phrase}: an HTML page{named}, nothing of a job", phrase
-    text = body.decode(errors="replace").strip()
+    text = body.strip()
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -66,7 +66,7 @@ class Chained:
         if token:
             self._headers[TOKEN_HEADER] = token
         label = f"job {name!r} {version}"
-        self._call = Call(label, str(name), method, str(path), tracing_id, token)
+        self._call = Call(label, str(name), str(method).upper(), str(path), tracing_id, token)
         try:
             self._address = _platform(os.environ.get("PUB_URL", ""))
             self._prefix = "/".join(

@@ -121,6 +121,7 @@ class Client:
         ``arguments`` are sent as JSON, with files among them as a form; of GET and HEAD in the query.
         ``body``: bytes, a path or an open binary file, to be sent as they are.
         """
+        method = method.upper()
         sent_headers = dict(headers or {})
         if self._token:
             sent_headers = {TOKEN_HEADER: self._token, **sent_headers}

@@ -8,6 +8,10 @@ from types import MappingProxyType
 
 from pyjob.wire.results.formats import EVENTS, LINES
 
+# What one item may take in memory, in bytes.
+LARGEST_ITEM = 64 * 1024 * 1024
+_TOO_LARGE = f"an item of more than {LARGEST_ITEM // 1024**2} MiB"
+
 
 class StreamFault(Exception):  # noqa: N818  what a stream ends with, read; not raised by us for ourselves
     """The job's error that ends a stream: its message, and its kind."""
@@ -50,7 +54,7 @@ def items_of_events(chunks: Iterable[bytes]) -> Iterator[object]:
 
     Raises `StreamFault` for an event called ``error``.
     """
-    name, data, is_first = b"", list[bytes](), True
+    name, data, size, is_first = b"", list[bytes](), 0, True
     for line in lines_of(_with_line_feeds(chunks)):
         field, _, value = (line.removeprefix(b"\xef\xbb\xbf") if is_first else line).partition(b":")
         is_first = False
@@ -58,13 +62,16 @@ def items_of_events(chunks: Iterable[bytes]) -> Iterator[object]:
         if line:
             name = value if field == b"event" else name
             data += [value] if field == b"data" else []
+            size += len(line)
+            if size > LARGEST_ITEM:
+                raise StreamFormatError(_TOO_LARGE)
             continue
         if data:
             item = _value(b"\n".join(data))
             if name == b"error":
                 raise fault_of(item) or StreamFault(str(item), "error")
             yield item
-        name, data = b"", []
+        name, data, size = b"", [], 0
 
 
 def fault_of(item: object) -> StreamFault | None:
@@ -82,14 +89,17 @@ FORMATS: MappingProxyType[str, Callable[[Iterable[bytes]], Iterator[object]]] = 
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without their ends; the last one may have none."""
-    begun: list[bytes] = []
+    """Lines without their ends; the last one may have none. Raises `StreamFormatError` for an endless one."""
+    begun, size = list[bytes](), 0
     for chunk in chunks:
         first, *rest = chunk.split(b"\n")
         begun.append(first)
+        size += len(first)
+        if size > LARGEST_ITEM:
+            raise StreamFormatError(_TOO_LARGE)
         for following in rest:
             yield b"".join(begun)
-            begun = [following]
+            begun, size = [following], len(following)
     if last := b"".join(begun):
         yield last
 

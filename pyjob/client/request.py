@@ -48,7 +48,7 @@ class Address:
             port = parts.port
         except ValueError as error:
             raise RequestError(f"not a URL: {shown!r}: {error}") from None
-        if parts.scheme not in USUAL_PORTS or not parts.hostname:
+        if parts.scheme not in USUAL_PORTS or not parts.hostname or port == 0:
             raise RequestError(f"expected http://HOST or https://HOST, found {shown!r}")
         path = _quoted_path(parts.path.rstrip("/"))
         return cls(parts.scheme, parts.hostname, port or USUAL_PORTS[parts.scheme], path)

@@ -31,6 +31,8 @@ def faults_of(name: str, annotation: Any) -> Iterator[str]:
             yield f"{name}: {kind} is not bound, only path, query and body are"
         elif kind in BOUND and (alias := getattr(marker, "alias", None)) not in (None, name):
             yield f"{name}: callers name it so, not by the alias {alias!r}"
+        if kind in BOUND and getattr(marker, "default_factory", None) is not None:
+            yield f"{name}: its default_factory is not called, so that callers have to send it"
     inner = getattr(annotation, "__origin__", annotation)
     if isinstance(inner, type) and hasattr(inner, "model_validate"):
         yield f"{name}: gets a dict, not {inner.__name__}"

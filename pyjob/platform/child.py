@@ -89,11 +89,13 @@ class Child:
             os.close(err_writes)
 
     async def wait(self) -> None:
-        """Wait for its end, and for its last words."""
+        """Wait for its end, and for its last words; then end what it has started and left behind."""
         if self._process is not None:
             status = await self._process.wait()
-            for reader in self._readers:  # what it has started may go on to hold one open
-                await asyncio.to_thread(reader.join, LAST_WORDS)
+            await asyncio.gather(*(asyncio.to_thread(reader.join, LAST_WORDS) for reader in self._readers))
+            # A fork of it may hold its connections open, and its callers with them; Ctrl-C does not reach it.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self.exit_status = status
             self.ended.set()
 
@@ -105,13 +107,15 @@ class Child:
     def kill(self) -> None:
         """End it, and all that it has started."""
         if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def connect(self) -> socket.socket:
         """A connection to it, as soon as it listens. Raises `JobError`, 503, where it does not."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
+            if self._process is not None and self._process.returncode is not None:
+                await self.ended.wait()  # what it has started may still hold the socket open
             if self.exit_status is not None:
                 raise JobError(503, self.told_end_and_why(), kind="Service Unavailable")
             connection = self._connected()

@@ -7,6 +7,7 @@ import logging
 import resource
 import socket
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from email.utils import formatdate
 
 from pyjob.errors import JobError
@@ -40,6 +41,8 @@ class Front:
         self._directory = directory
         self._pages = pages
         self._open: set[asyncio.Task[None]] = set()
+        # Callers that have not asked for anything yet.
+        self._idle: set[socket.socket] = set()
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         limit = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else (soft - RESERVE) // 2
         self._most = max(1, min(limit, MOST_CONNECTIONS))
@@ -59,7 +62,10 @@ class Front:
             task.add_done_callback(self._open.discard)
 
     async def drain(self) -> None:
-        """Wait for the end of the connections that are open."""
+        """Close the connections that have not asked for anything, and wait for the end of the others."""
+        for caller in self._idle:
+            with suppress(OSError):
+                caller.shutdown(socket.SHUT_RD)
         if self._open:
             await asyncio.wait(self._open)
 
@@ -78,7 +84,7 @@ class Front:
                 if len(self._open) > self._most:
                     message = f"{self._most} connections are as many as this server takes"
                     raise _unavailable(message)
-                found = await _read_head(caller)
+                found = await self._first(caller)
                 if found is None:
                     return
                 head, rest = found
@@ -94,6 +100,13 @@ class Front:
                 logger.exception("a fault of the platform")
                 answer = error_response(500, "a fault of the platform: its log has more")
             await _send(caller, answer, method)
+
+    async def _first(self, caller: socket.socket) -> tuple[Head, bytes] | None:
+        self._idle.add(caller)
+        try:
+            return await _read_head(caller)
+        finally:
+            self._idle.discard(caller)
 
     async def _relay(self, caller: socket.socket, child: Child, request: bytes) -> None:
         with await child.connect() as job:

@@ -33,7 +33,10 @@ class HostedJob:
 
 
 def hosted_jobs(sources: Iterable[JobSource]) -> list[HostedJob]:
-    """The jobs of ``sources``. Raises `ConflictError` where two have one name and version."""
+    """The jobs of ``sources``.
+
+    Raises `ConflictError` where two have one name and version, `ManifestError` where nothing is at a path.
+    """
     jobs = [_hosted(source) for source in sources]
     seen: dict[tuple[str, str], HostedJob] = {}
     for job in jobs:
@@ -50,7 +53,10 @@ def _hosted(source: JobSource) -> HostedJob:
     path = source.path or Path()
     try:
         manifest, environment = source.configuration()
-    except ManifestError:  # its process tells of it, and may mend it with --reload
+    except ManifestError:
+        if not path.exists():
+            raise
+        # Its process tells of it, and may mend it with --reload.
         token = os.environ.get(TOKEN, "")
         name = valid_name(source.folder.resolve().name)
         return HostedJob(path, name, mask=Mask([token]), has_token=bool(token))

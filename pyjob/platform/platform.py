@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -54,7 +55,7 @@ class Plan:
 
 
 def serve(plan: Plan, log: LogSettings) -> None:
-    """Serve until SIGTERM or SIGINT, and let the calls end; at a second one, end at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, and let the calls end; at a second one, end at once.
 
     Raises `AddressError`.
     """
@@ -91,6 +92,8 @@ class _Life:
         loop = asyncio.get_running_loop()
         for number in HANDLED:
             loop.add_signal_handler(number, self._tell)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+            loop.add_signal_handler(signal.SIGHUP, self._tell)
         lifeline, held = os.pipe()
         watched: list[asyncio.Task[None]] = []
         try:

@@ -77,9 +77,19 @@ def _read(error: Exception, kind: str) -> Failure:
     status = _valid(getattr(error, "status_code", None)) or _valid(getattr(error, "code", None)) or 0
     if not status:
         return Failure(400 if isinstance(error, ValueError) else 500, message_of(error), kind)
-    # What the exception would send beside its page: Allow, Retry-After, WWW-Authenticate, ...
-    headers = _safe_headers(error.get_headers()) if isinstance(error, HTTPException) else ()
-    return Failure(status, _description(error), kind, headers)
+    return Failure(status, _description(error), kind, _safe_headers(_headers_of(error)))
+
+
+def _headers_of(error: Exception) -> Iterable[tuple[object, object]]:
+    """What ``error`` would send beside its page: Allow, Retry-After, WWW-Authenticate, ..."""
+    if isinstance(error, HTTPException):
+        return error.get_headers()
+    # Starlette's, which is that of FastAPI, too. The headers of others may be what a client was answered.
+    is_starlettes = any(
+        cls.__name__ == "HTTPException" and cls.__module__ == "starlette.exceptions"
+        for cls in type(error).__mro__
+    )
+    return dict(getattr(error, "headers", None) or {}).items() if is_starlettes else ()
 
 
 def _valid(status: object) -> int | None:

@@ -59,7 +59,11 @@ def test_the_index_shows_every_job_and_follows_what_becomes_of_them(driver: Any,
                 contrast, text = page.lowest_contrast()
                 assert contrast >= 4.5, text
 
+    driver.execute_script("document.querySelector('[aria-label=\"Docs of house-price 1.2.0\"]').focus()")
     ask(server, "POST", "/pub/job/adder/latest/perform", b'{"end": true}')
     page.until(lambda: page.cards()[0] == ("adder 0.0.1", "Ended with status 3"))
+    assert len(page.cards()) == 3
+    # Cards that say the same as before are the same.
+    assert driver.switch_to.active_element.accessible_name == "Docs of house-price 1.2.0"
     page.one("[aria-label='Status of house-price 1.2.0']").click()
     page.until(lambda: driver.current_url == f"{server.url}/pub/job/house-price/1.2.0/status")

@@ -127,6 +127,19 @@ def test_the_url_of_a_request_is_encoded_again_and_never_fails(
     assert answer.json == ["http://[::bad/api/v1/of/a%20%C3%A4%3F", None]
 
 
+def test_cookies_are_read_whatever_is_sent_and_the_last_one_counts(
+    make_job: MakeJob, client_of: ClientOf
+) -> None:
+    code = """
+    class Job:
+        def perform(self):
+            return self.request_context.get().cookies
+    """
+    sent = {"Cookie": 'taste=sweet; bad=\xff; worse="\\377"; taste=sour'}
+    answer = client_of(make_job(code), cookies=False).post("/perform", json={}, headers=sent)
+    assert answer.json == {"taste": "sour", "bad": "\ufffd", "worse": "\ufffd"}
+
+
 class Callee(HTTPServer):
     """A platform with one job on it, `adder`; ``seen`` is what it was asked."""
 
@@ -380,7 +393,13 @@ def test_what_markers_ask_for_and_do_not_get_is_told_at_start(
         def auxiliary_endpoints_v2(self):
             return [EndpointConfig('/one', 'POST', self.one)]
 
-        def one(self, settings: Settings, agent: str = Header("?"), n: int = Query(1, alias="number")):
+        def one(
+            self,
+            settings: Settings,
+            agent: str = Header("?"),
+            n: int = Query(1, alias="number"),
+            tags: list = Query(default_factory=list),
+        ):
             return [settings, agent, n]
     """
     client = client_of(make_job(code))
@@ -388,7 +407,9 @@ def test_what_markers_ask_for_and_do_not_get_is_told_at_start(
     assert "POST /one: agent: Header is not bound, only path, query and body are" in told
     assert "n: callers name it so, not by the alias 'number'" in told
     assert "settings: gets a dict, not Settings" in told
-    assert client.post("/api/v1/one", json={"settings": {"depth": 1}}).json == [{"depth": 1}, "?", 1]
+    assert "tags: its default_factory is not called" in told
+    payload = {"settings": {"depth": 1}, "tags": []}
+    assert client.post("/api/v1/one", json=payload).json == [{"depth": 1}, "?", 1]
 
 
 def test_results_of_numpy(make_job: MakeJob, client_of: ClientOf) -> None:

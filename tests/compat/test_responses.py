@@ -212,6 +212,87 @@ def test_a_file_is_sent_with_its_name_and_type(job_of: JobOf) -> None:
     assert "no.csv" in missing.json["error"]
 
 
+def test_a_file_that_get_asks_for_has_conditions_and_ranges(job_of: JobOf) -> None:
+    body = """
+    def perform(self): return 1
+
+    def auxiliary_endpoints_v2(self):
+        from pyjob import EndpointConfig
+        return [EndpointConfig("/file", "GET", self.file)]
+
+    def file(self, measured: bool = False):
+        state = Path(__file__).with_name("data.csv").stat() if measured else None
+        return FileResponse("data.csv", stat_result=state)
+    """
+    client = job_of(body, head=IMPORT, files={"data.csv": "0123456789"})
+    for query in ("", "?measured=true"):
+        path = f"/api/v1/file{query}"
+        whole = client.get(path)
+        assert (whole.status_code, whole.data) == (200, b"0123456789")
+        assert whole.headers.getlist("Accept-Ranges") == ["bytes"]
+        (tag,) = whole.headers.getlist("ETag")
+        part = client.get(path, headers={"Range": "bytes=2-4"})
+        assert (part.status_code, part.data) == (206, b"234")
+        assert client.get(path, headers={"If-None-Match": tag}).status_code == 304
+        head = client.open(path, method="HEAD")
+        assert (head.data, head.headers["Content-Length"]) == (b"", "10")
+
+
+def test_head_of_a_stream_gives_its_slot_back_and_begins_what_is_to_follow(job_of: JobOf) -> None:
+    body = """
+    def perform(self): return self.done.wait(60)
+
+    def auxiliary_endpoints_v2(self):
+        from pyjob import EndpointConfig
+        self.done = threading.Event()
+        return [EndpointConfig("/tokens", "GET", self.tokens)]
+
+    def tokens(self):
+        return StreamingResponse(iter(["a", "b"]), background=BackgroundTask(self.done.set))
+    """
+    client = job_of(body, head=f"import threading{IMPORT}", extra=ONE_AT_A_TIME)
+    answer = client.open("/api/v1/tokens", method="HEAD")
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert client.perform().json is True
+
+
+def test_length_and_connection_are_the_servers(job_of: JobOf) -> None:
+    body = """
+    def perform(self):
+        own = {"Content-Length": "999", "Connection": "close", "Transfer-Encoding": "chunked"}
+        return Response(b"abc", headers=own)
+    """
+    answer = job_of(body, head=IMPORT).perform()
+    assert (answer.status_code, answer.data) == (200, b"abc")
+    assert answer.headers.getlist("Content-Length") == ["3"]
+    assert not {"Connection", "Transfer-Encoding"} & set(answer.headers.keys())
+
+
+def test_an_http_exception_is_answered_with_its_headers(job_of: JobOf) -> None:
+    body = """
+    def perform(self, kind):
+        headers = {"WWW-Authenticate": "Basic", "Content-Length": "7", "X-Split": "1\\r\\nX-B: 2"}
+        if kind == "starlette":
+            raise HTTPException(401, "who is it?", headers=headers)
+        raise Upstream(headers)
+    """
+    head = """
+    from starlette.exceptions import HTTPException
+
+    class Upstream(Exception):
+        status_code = 401
+
+        def __init__(self, headers):
+            self.headers = headers
+    """
+    answer = job_of(body, head=head).perform(kind="starlette")
+    assert (answer.status_code, answer.json) == (401, {"error": "who is it?", "type": "HTTPException"})
+    assert answer.headers["WWW-Authenticate"] == "Basic"
+    assert not {"X-Split", "X-B"} & set(answer.headers.keys())
+    # What a client of the job's was answered is not what its caller is to read.
+    assert "WWW-Authenticate" not in job_of(body, head=head).perform(kind="upstream").headers
+
+
 BACKGROUND = """
 def perform(self, kind):
     path = Path("made.txt")
@@ -248,25 +329,29 @@ def test_a_background_task_is_run_once_its_response_is_made(
     assert client.post("/cleaned", json={}).json == [True, False, "/perform"]
 
 
-def test_a_background_task_that_fails_is_logged(job_of: JobOf, caplog: pytest.LogCaptureFixture) -> None:
-    body = """
+@pytest.mark.parametrize("error", ["RuntimeError", "SystemExit"])
+def test_a_background_task_that_fails_is_logged(
+    job_of: JobOf, caplog: pytest.LogCaptureFixture, error: str
+) -> None:
+    body = f"""
     def perform(self):
         return JSONResponse(1, background=BackgroundTask(self.fail))
 
     async def fail(self):
-        raise RuntimeError("in the background")
+        raise {error}("in the background")
 
     async def later(self):
         for _ in range(3):  # behind the task, which is on the same loop
             await asyncio.sleep(0)
 
     def auxiliary_endpoints(self):
-        return {"/later": self.later}
+        return {{"/later": self.later}}
     """
     client = job_of(body, head=IMPORT)
     assert client.perform().json == 1
     assert client.post("/later", json={}).status_code == 200
-    assert "/perform: a background task failed: in the background" in caplog.text
+    assert "/perform: a background task failed: " in caplog.text
+    assert "in the background" in caplog.text
 
 
 def test_a_header_that_splits_the_answer_is_refused(job_of: JobOf) -> None:

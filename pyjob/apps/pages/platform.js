@@ -44,7 +44,7 @@ function card(job) {
     pages.length > 0 && el("p", { class: "pages" }, pages));
 }
 
-let shown = ""; // what the cards say: they stay while that is so, and keep focus and selection
+let shown = []; // what each card says: it stays while that is so, and keeps focus and selection
 
 function showState(kind, text) {
   const state = byId("state");
@@ -59,11 +59,15 @@ function show(body) {
   const bad = jobs.some(({ state }) => (STATES[state] ?? ["bad"])[0] === "bad");
   showState(bad ? "bad" : ready < jobs.length ? "warn" : "ok", `${ready} of ${jobs.length} ready`);
   document.title = `${ready} of ${jobs.length} jobs ready`;
-  const said = JSON.stringify(jobs);
-  if (said === shown) return;
-  shown = said;
   byId("pub-url").textContent = words(body.pub_url);
-  byId("jobs").replaceChildren(...jobs.map(card));
+  const said = jobs.map((job) => JSON.stringify(job));
+  const before = [...byId("jobs").children];
+  const cards = jobs.map((job, i) => (said[i] === shown[i] ? before[i] : card(job)));
+  shown = said;
+  cards.forEach((one, i) => {
+    if (one !== before[i]) byId("jobs").insertBefore(one, before[i] ?? null);
+  });
+  before.filter((one) => !cards.includes(one)).forEach((one) => one.remove());
 }
 
 /** Show how the jobs are now; what was last known stays where there is no answer. */

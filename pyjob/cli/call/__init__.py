@@ -152,6 +152,9 @@ def _new_file(text: str) -> Path:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if sys.stderr is None:
+        # Closed by who started us: what is told goes nowhere, and no file of ours gets its number.
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  as long as the process lives
     try:
         endpoint = options.items.pop(0) if options.items and options.items[0].startswith("/") else None
         target = target_of(options.target, endpoint)

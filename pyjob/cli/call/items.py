@@ -71,7 +71,8 @@ def item_of(text: str) -> Item:
     """Read one item; a backslash before ``:``, ``=`` or ``@`` takes its meaning away. Raises `UsageError`."""
     separator = _first_separator(text)
     if separator is None:
-        slash = f", or /{text} before all items for an endpoint" if re.fullmatch(r"[\w./-]+", text) else ""
+        is_path = re.fullmatch(r"[\w./-]+", text)
+        slash = f", or /{text.lstrip('/')} before all items for an endpoint" if is_path else ""
         raise UsageError(f"expected name=value, name:=json, name@file, name==value or Header:value{slash}")
     name = _ESCAPED.sub(r"\1", text[: separator.start()])
     item = Item(Kind(separator.group()), name, text[separator.end() :])

@@ -13,7 +13,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 from pyjob.client.request import Address, Request
-from pyjob.client.transport.deadline import Deadline
+from pyjob.client.transport.deadline import Deadline, shut_down
 
 SWITCHING = 101
 
@@ -66,10 +66,10 @@ class Connection:
             if not unsent and self.is_readable():  # answered already, most likely with a refusal
                 return
             # With the head, where it is the first: one packet for most requests.
-            self._send(unsent + (b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece))
+            if not self._send(unsent + (b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)):
+                return
             unsent = b""
-        self._send(unsent + (b"0\r\n\r\n" if is_chunked else b""))
-        self.is_sent = True
+        self.is_sent = self._send(unsent + (b"0\r\n\r\n" if is_chunked else b""))
 
     def answer(self, method: str) -> HTTPResponse:
         """The head of the answer. Raises OSError, TimeoutError and HTTPException."""
@@ -92,23 +92,44 @@ class Connection:
 
     def is_readable(self) -> bool:
         """Whether there is something to read, or the server has closed."""
-        poll = select.poll()
-        poll.register(self._socket.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        if isinstance(self._socket, ssl.SSLSocket):
+            # What came may be a session ticket, and no answer; an answer may be decrypted already.
+            return bool(self._incoming.at_once(self._reader.peek)) or self._incoming.has_ended
+        return bool(self._ready(select.POLLIN, 0))
 
     def is_quiet(self) -> bool:
         """Between two calls: whether the server has said nothing that nobody asked for, nor closed."""
         return not self._reader.peek(1) and not self.is_readable()
 
     def close(self) -> None:
-        """Close it; the server sees that at once."""
+        """Close it; the server sees that at once, also while another thread waits for it."""
         self._deadline.watch(None)
+        if self.process == os.getpid():  # else it goes on in the parent
+            shut_down(self._socket)
         self._socket.close()
 
-    def _send(self, data: bytes) -> None:
-        if data:
-            self._socket.settimeout(self._deadline.remaining())
-            self._socket.sendall(data)
+    def _send(self, data: bytes) -> bool:
+        """Send it; False where the server answers before it has taken everything."""
+        left = memoryview(data)
+        while left:
+            seconds = self._deadline.remaining()
+            self._socket.settimeout(0)
+            try:
+                left = left[self._socket.send(left) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                found = self._ready(select.POLLIN | select.POLLOUT, seconds)
+                if found & select.POLLIN and self.is_readable():
+                    return False
+            except ssl.SSLWantReadError:  # it says something of its own before it goes on
+                self._ready(select.POLLIN, seconds)
+        return True
+
+    def _ready(self, events: int, seconds: float | None) -> int:
+        """Which of ``events`` have come, within ``seconds``."""
+        poll = select.poll()
+        poll.register(self._socket.fileno(), events)
+        found = poll.poll(None if seconds is None else seconds * 1000)
+        return found[0][1] if found else 0
 
 
 class _Incoming(io.RawIOBase):
@@ -118,16 +139,40 @@ class _Incoming(io.RawIOBase):
         self._socket = connected
         self.deadline = Deadline(None)
         self.is_open = False
+        self.has_ended = False  # the server has closed
         self.count = 0
+        self._waits = True
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if not self._waits:
+            return self._read_at_once(buffer)
         if not self.is_open:
             return None
         self._socket.settimeout(self.deadline.remaining())
         count = self._socket.recv_into(buffer)
+        self.count += count
+        return count
+
+    def at_once(self, read: Callable[[], bytes]) -> bytes:
+        """What ``read`` finds without waiting, also between two calls."""
+        self._waits = False
+        try:
+            return read()
+        finally:
+            self._waits = True
+
+    def _read_at_once(self, buffer: Any) -> int | None:
+        self._socket.settimeout(0)
+        try:
+            count = self._socket.recv_into(buffer)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError:
+            count = 0
+        self.has_ended = count == 0
         self.count += count
         return count
 

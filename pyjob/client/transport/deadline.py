@@ -51,6 +51,11 @@ class Deadline:
 
     def _shut_down(self) -> None:
         if self._watched is not None:
-            with suppress(OSError):  # not connected yet, or no more
-                # Of the class, since that of a TLS socket takes its state away from the thread that reads.
-                socket.socket.shutdown(self._watched, socket.SHUT_RDWR)
+            shut_down(self._watched)
+
+
+def shut_down(connection: socket.socket) -> None:
+    """Let both sides find it at its end, at once, and whichever thread waits for it."""
+    with suppress(OSError):  # not connected yet, or no more
+        # Of the class, since that of a TLS socket takes its state away from the thread that reads.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import NO_CONTENT, HTTPException, HTTPResponse, RemoteDisconnected
 
 from pyjob.client.request import Address, Request
 from pyjob.client.transport.connection import SWITCHING, Connection, connected
@@ -90,7 +90,8 @@ class SocketAnswer:
             return b""
         try:
             data = self._response.read1(PIECE)
-        except (OSError, HTTPException, ValueError) as error:
+        # The last one where another thread has closed it meanwhile.
+        except (OSError, HTTPException, ValueError, AttributeError) as error:
             self.close()
             raise self._broken_off(error) from error
         if not data and self._response.length:
@@ -116,7 +117,7 @@ class SocketAnswer:
         return TransportError(f"the answer broke off after {self._count} bytes")
 
     def _end_if_complete(self) -> None:
-        if not self._response.chunked and self._response.length == 0:
+        if self._response.length == 0:  # None of one in chunks, unless its status has no body
             self._end()
 
     def _end(self) -> None:
@@ -124,11 +125,28 @@ class SocketAnswer:
         if connection is None:
             return
         self._response.close()
-        if self._response.will_close or self.status == SWITCHING or not connection.is_sent:
+        may_stay = connection.is_sent and self.status != SWITCHING and not self._response.will_close
+        if not may_stay or not _ends_clearly(self._response):
             connection.close()
         else:
             connection.end()
             self._pool.keep(self._address, connection)
+
+
+def _ends_clearly(response: HTTPResponse) -> bool:
+    """Whether its head tells in one way only where it ends (RFC 9112, 6.3).
+
+    Else a proxy before us may see another end, and what follows is an answer for somebody else.
+    """
+    headers = response.headers
+    lengths, codings = headers.get_all("Content-Length", []), headers.get_all("Transfer-Encoding", [])
+    if headers.defects or len(lengths) + len(codings) > 1:
+        return False
+    if response.status == NO_CONTENT:
+        return not codings and lengths in ([], ["0"])
+    return all(one.isascii() and one.isdigit() for one in lengths) and all(
+        one.lower() == "chunked" for one in codings
+    )
 
 
 def _unconnected(error: OSError | UnicodeError, address: Address, deadline: Deadline) -> TransportError:
@@ -151,4 +169,4 @@ def _broken(error: Exception, deadline: Deadline) -> TransportError:
 
 
 def _cancelled_or(deadline: Deadline, what: str) -> str:
-    return "cancelled" if deadline.is_cancelled else f"{what} within {deadline.seconds:g} s"
+    return "cancelled" if deadline.is_cancelled else f"{what} within {round(deadline.seconds or 0, 3):g} s"

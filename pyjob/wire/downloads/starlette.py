@@ -11,11 +11,20 @@ from pyjob.wire.downloads.response import Response
 from pyjob.wire.failure import NOT_THE_JOBS
 
 MODULE = "starlette.responses"
+# Told by the server.
+LEFT_OUT = NOT_THE_JOBS - {"content-type"}
+# What Starlette says of a file, and what is said of it here in any case: with conditions and ranges.
+OF_FILE = frozenset(("accept-ranges",))
+OF_STATE = frozenset(("etag", "last-modified"))
 
 
 def is_starlette(result: object) -> bool:
     """Whether ``result`` is a response of Starlette, or of a class derived from one."""
-    return any(cls.__name__ == "Response" and cls.__module__ == MODULE for cls in type(result).__mro__)
+    kind = type(result)
+    # One look at what all of them have, since every result that is no plain JSON comes by here.
+    return hasattr(kind, "init_headers") and any(
+        cls.__name__ == "Response" and cls.__module__ == MODULE for cls in kind.__mro__
+    )
 
 
 def from_starlette(result: Any) -> Response:
@@ -31,7 +40,10 @@ def from_starlette(result: Any) -> Response:
     except Exception as error:  # an attribute that a class of the author's has changed
         kind = type(result).__name__
         raise ResultError(f"result: {kind} cannot be read: {kind_of(error)}: {message_of(error)}") from error
-    kept = [pair for pair in pairs if pair[0].lower() not in NOT_THE_JOBS - {"content-type"}]
+    left_out = LEFT_OUT
+    if isinstance(body, Path):
+        left_out |= OF_FILE if getattr(result, "stat_result", None) is None else OF_FILE | OF_STATE
+    kept = [pair for pair in pairs if pair[0].lower() not in left_out]
     return Response(body, status=status, headers=kept)
 
 

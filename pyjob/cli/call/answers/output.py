@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, TYPE_CHECKING, TextIO
 
 from pyjob.cli.call.answers.terminal import harmless, has_colours, json_shown
 from pyjob.errors import PyjobError
 from pyjob.manifest.file import shown
 from pyjob.wire.results.formats import JSON, LINES, fault_in
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # Longer JSON is shown as it came, as is a longer line: nobody reads it, and a stream may have no end.
 LONGEST_INDENTED = 4 * 1024 * 1024
@@ -44,7 +47,7 @@ class MediaType:
         try:
             charset = self._charset or "utf-8"
             b"x".decode(charset, "replace")  # codecs that are no charset would fail later, in their own ways
-            decoder = codecs.getincrementaldecoder(charset)("replace")
+            decoder: codecs.IncrementalDecoder = _Lenient(codecs.getincrementaldecoder(charset)("replace"))
         except (LookupError, ValueError):
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
         return io.IncrementalNewlineDecoder(decoder, translate=True)
@@ -52,6 +55,21 @@ class MediaType:
     def decode(self, data: bytes) -> str:
         """``data`` as text, whatever is wrong with it."""
         return self.decoder().decode(data, final=True)
+
+
+class _Lenient(codecs.IncrementalDecoder):
+    """The ``decoder`` of a charset; from where that gives up (UTF-16 without its mark), UTF-8."""
+
+    def __init__(self, decoder: codecs.IncrementalDecoder) -> None:
+        super().__init__("replace")
+        self._decoder = decoder
+
+    def decode(self, data: ReadableBuffer, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(data, final)
+        except ValueError:
+            self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            return self._decoder.decode(data, final)
 
 
 class Ending:
