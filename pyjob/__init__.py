@@ -37,7 +37,7 @@ from pyjob.wire.downloads.response import Response
 if TYPE_CHECKING:
     from pyjob.client.chain import call_job, stream_job
     from pyjob.client.client import Client
-    from pyjob.client.coroutine import call_job_coroutine
+    from pyjob.client.coroutine import call_job_coroutine, stream_job_coroutine
     from pyjob.client.coroutine import call_job_coroutine as call_job_async
 
 __version__ = "0.1.0"
@@ -77,6 +77,7 @@ __all__ = [
     "create",
     "serve",
     "stream_job",
+    "stream_job_coroutine",
 ]
 
 # Loaded by whoever calls other jobs: importing pyjob is what every server pays for. Module, and name in it.
@@ -87,6 +88,7 @@ _CALLING = MappingProxyType(
         "call_job_async": ("coroutine", "call_job_coroutine"),
         "call_job_coroutine": ("coroutine", "call_job_coroutine"),
         "stream_job": ("chain", "stream_job"),
+        "stream_job_coroutine": ("coroutine", "stream_job_coroutine"),
     }
 )
 

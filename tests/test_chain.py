@@ -165,7 +165,7 @@ def test_the_platform_is_asked_for_job_version_and_path(platform: Any) -> None:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("", "PUB_URL is not set: it is the address of the platform, such as http://127.0.0.1:7000/pub"),
+        ("", "PUB_URL is not set: it is the address of the platform, such as http://127.0.0.1:7000/pub; on "),
         ("127.0.0.1:7000/pub", "PUB_URL: expected http://HOST"),
         ("http://me:hunter22@127.0.0.1/pub", "PUB_URL: the URL holds credentials"),
         ("http://127.0.0.1/pub?key=hunter22", "PUB_URL: the URL has a query"),
@@ -343,6 +343,18 @@ def test_an_awaited_stream_is_iterated_by_async_for(platform: Any) -> None:
         platform(server.url)
         assert asyncio.run(read()) == [1, 2, "3"]
         asyncio.run(leave(server))
+
+
+def test_an_awaited_stream_asks_for_items(platform: Any) -> None:
+    async def read() -> list[Any]:
+        return [item async for item in await pyjob.stream_job_coroutine(JOB, "adder", "/x", {"n": 2})]
+
+    with scripted(chunked(b"1\n2\n"), answer(b'{"error": "no"}', "404 X")) as server:
+        platform(server.url)
+        assert asyncio.run(read()) == [1, 2]
+        assert b"Accept: application/x-ndjson" in server.requests[0]
+        with pytest.raises(pyjob.CallNotFoundError, match="answered 404: no"):
+            asyncio.run(read())
 
 
 EVENTS = (

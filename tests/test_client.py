@@ -527,6 +527,19 @@ def test_a_url_that_is_none_is_refused_without_its_secrets(url: str, expected: s
     assert "hunter22" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"timeout": 0}, "timeout: expected seconds above 0, or None, found 0"),
+        ({"timeout": "5"}, "timeout: expected seconds above 0, or None, found '5'"),
+        ({"retries": -1}, "retries: expected a number from 0, found -1"),
+        ({"retries": "3"}, "retries: expected a number from 0, found '3'"),
+    ],
+)
+def test_options_that_are_none_are_refused_at_once(options: dict[str, Any], expected: str) -> None:
+    assert expected in str(failing(lambda: pyjob.Client("http://127.0.0.1:1", **options)))
+
+
 @pytest.mark.parametrize("path", ["/../x", "/a/%2e%2E/b", "/a/./b", "/a\r\nX: y", "/\x00"])
 def test_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with scripted(answer()) as server, pyjob.Client(server.url) as client:

@@ -205,6 +205,15 @@ def metrics(self): raise EvilError
     assert client.get("/openapi.json").status_code == 200
 
 
+def test_a_marked_parameter_is_shown_as_what_it_marks(job_of: Callable[..., JobClient]) -> None:
+    body = """
+def perform(self, a: Annotated[int, "years"], b: Annotated[list[float], None] = ()): return a
+"""
+    client = job_of(body, head="from typing import Annotated")
+    shown = {item["name"]: item["type"] for item in client.get("/parameters").json}
+    assert shown == {"a": "int", "b": "list[float]"}
+
+
 def test_a_sample_of_numpy_is_a_warning(
     job_of: Callable[..., JobClient], caplog: pytest.LogCaptureFixture
 ) -> None:

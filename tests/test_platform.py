@@ -46,6 +46,7 @@ FIRST = """
                 "forwarded": request.headers.get("Forwarded"),
                 "leads its session": os.getsid(0) == os.getpid(),
                 "variable": os.environ.get(name),
+                "stdin": sys.stdin.read(),
             }
 
         def items(self, hold: str, for_ever: bool = False):
@@ -203,6 +204,10 @@ def test_a_job_hears_who_calls_and_nobody_says_that_of_himself(server: Server) -
 
 def test_ctrl_c_in_a_terminal_is_for_the_platform_alone(server: Server) -> None:
     assert seen(server)["leads its session"]
+
+
+def test_a_job_that_reads_stdin_finds_nothing_there(server: Server) -> None:
+    assert seen(server)["stdin"] == ""
 
 
 def test_every_line_says_whose_it_is(server: Server) -> None:
@@ -427,7 +432,7 @@ def test_two_jobs_with_one_name_and_version_are_an_error_that_names_both(pair: l
     assert ended.returncode == 1
     assert ended.stderr == (
         f"pyjob: error: {pair[1]} and {pair[1]}/job.yaml are both called double 0.0.1: "
-        "give one of them another name or version in its job.yaml\n"
+        "give one of them another name or version, in its job.yaml or in one beside it\n"
     )
     assert ended.stdout == ""
 
@@ -456,7 +461,7 @@ def test_options_of_one_job_are_refused_with_a_reason(
     option: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["run", *option, "a", "b"])
+        main(["run", "a", *option, "b"])  # folders stand before and behind options
     assert ended.value.code == 2
     assert f"argument {option[0]}: not with several jobs: " in capsys.readouterr().err
 

@@ -6,8 +6,9 @@ import argparse
 import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TextIO
 
 import pyjob
@@ -51,12 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if first is not None and first not in COMMANDS:
         _refuse_unknown(parser, first)
     options, unknown = parser.parse_known_args(given)
+    # What stands behind an option, which argparse leaves: items of `call`, folders of `run`.
     if "items" in options and not any(one.startswith("-") for one in unknown):
-        options.items += unknown  # those after an option, which argparse leaves
+        options.items += unknown
+    elif options.command == "run" and not any(one.startswith("-") for one in unknown):
+        options.path += map(Path, unknown)
     elif unknown:
         # The command's own usage helps more than that of all commands.
         names = " ".join(one.partition("=")[0] for one in unknown)  # a value may be a secret
-        commands.choices[options.command].error(f"unrecognized arguments: {names}")
+        command = commands.choices[options.command]
+        command.error(f"unrecognized arguments: {names}{_near(unknown, command._option_string_actions)}")
     return _run(options)
 
 
@@ -64,6 +69,12 @@ def _refuse_unknown(parser: argparse.ArgumentParser, name: str) -> None:
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
     parser.error(f"there is no command {name!r}: {hint}")
+
+
+def _near(unknown: Iterable[str], options: Iterable[str]) -> str:
+    names = (one.partition("=")[0] for one in unknown if one.startswith("--"))
+    near = [found for name in names for found in difflib.get_close_matches(name, options, n=1)]
+    return f": did you mean {', '.join(near)}?" if near else ""
 
 
 def _wanted(arguments: Sequence[str]) -> Sequence[str]:

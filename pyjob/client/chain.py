@@ -51,10 +51,7 @@ def stream_job(
 
     Left early, or dropped, it makes the other job stop.
     """
-    chained = Chained(job, name, path, version, method)
-    answer = chained.answer(payload, Deadline(timeout), accept=STREAMS)
-    answer.raise_for_status()
-    return answer.items()
+    return Chained(job, name, path, version, method).stream(payload, Deadline(timeout))
 
 
 class Chained:
@@ -87,6 +84,12 @@ class Chained:
             deadline,
         )
 
+    def stream(self, payload: Payload, deadline: Deadline) -> Items:
+        """Send it, and ask for a stream. Raises `CallError` where none is answered."""
+        answer = self.answer(payload, deadline, accept=STREAMS)
+        answer.raise_for_status()
+        return answer.items()
+
 
 def _trace_of(job: Any) -> tuple[dict[str, str], str]:
     """The headers that say to which request of ``job`` a call belongs, and the tracing id among them."""
@@ -101,7 +104,8 @@ def _trace_of(job: Any) -> tuple[dict[str, str], str]:
 def _platform(url: str) -> Address:
     if not url:
         raise RequestError(
-            "PUB_URL is not set: it is the address of the platform, such as http://127.0.0.1:7000/pub"
+            "PUB_URL is not set: it is the address of the platform, such as http://127.0.0.1:7000/pub; "
+            "on your machine, `pyjob run CALLER/ CALLED/` is one"
         )
     try:
         return Address.parsed(url)

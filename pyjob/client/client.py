@@ -42,6 +42,10 @@ class Client:
             address = Address.parsed(url)
         except RequestError as error:
             raise CallError(f"Client: {error}") from None
+        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+            raise CallError(f"Client: timeout: expected seconds above 0, or None, found {timeout!r}")
+        if not isinstance(retries, int) or retries < 0:
+            raise CallError(f"Client: retries: expected a number from 0, found {retries!r}")
         self._set_up(str(address), address.path, Sockets(address, Pool()), token, timeout, retries)
 
     @classmethod

@@ -34,6 +34,20 @@ async def call_job_coroutine(
     return AsyncItems(value, deadline) if isinstance(value, Items) else value
 
 
+async def stream_job_coroutine(
+    job: object,
+    name: str,
+    path: str,
+    payload: Payload = None,
+    version: str = "latest",
+    method: str = "POST",
+    timeout: float | None = 10,
+) -> AsyncItems:
+    """`stream_job` to be awaited: the items of an endpoint that yields, by ``async for``."""
+    chained, deadline = Chained(job, name, path, version, method), Deadline(timeout)
+    return AsyncItems(await _awaited(lambda: chained.stream(payload, deadline), deadline), deadline)
+
+
 class AsyncItems(AsyncIterator[Any]):
     """The items of a stream; closed, dropped or cancelled, it makes the other job stop."""
 

@@ -40,7 +40,7 @@ INSTEAD = MappingProxyType(
     {
         "call": "from pyjob import call_job",
         "endpoint_config": "from pyjob import EndpointConfig",
-        "entrypoint": "nothing: a job needs no base class",
+        "entrypoint": "nothing, since a job needs no base class",
         "log.errors": "from pyjob import JobError, as in JobError(404, 'no such model')",
         "log.logs": "import logging, and logging.getLogger(__name__)",
         "standalone": "import pyjob, and pyjob.serve(Job)",
@@ -154,7 +154,7 @@ def _of_reference(error: ImportError) -> str:
     if error.name == REFERENCE:
         return (
             f"the job imports {REFERENCE}: install pyjob's compat distribution "
-            f"(pip install --no-deps --no-build-isolation ./compat, from pyjob's folder), or {change}"
+            f"(pip install --no-deps ./compat, from pyjob's folder), or {change}"
         )
     what = error.name if isinstance(error, ModuleNotFoundError) else "a name of it"
     return f"{what} is not in pyjob's compat distribution: {change} (docs/from_racetrack.md has more)"

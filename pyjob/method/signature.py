@@ -52,15 +52,21 @@ class Parameter:
         return any((m if isinstance(m, type) else type(m)).__name__ == name for m in metadata)
 
     def type_name(self) -> str | None:
-        """As `/parameters` shows it (SPEC 4.1): a class's name, ``str()`` of a generic, None without."""
-        if self.annotation is NOTHING:
+        """As `/parameters` shows it (SPEC 4.1): a class's name, ``str()`` of a generic, None without.
+
+        `Annotated[T, ...]` counts as T (SPEC 1.3).
+        """
+        shown = self.annotation
+        if typing.get_origin(shown) is typing.Annotated:
+            shown = typing.get_args(shown)[0]
+        if shown is NOTHING:
             return None
         try:
-            if isinstance(self.annotation, type) and not typing.get_args(self.annotation):
-                return self.annotation.__name__
-            return str(self.annotation)
+            if isinstance(shown, type) and not typing.get_args(shown):
+                return shown.__name__
+            return str(shown)
         except Exception:  # noqa: BLE001  the author's __str__
-            return type(self.annotation).__name__
+            return type(shown).__name__
 
 
 def shown_default(default: object) -> str:

@@ -44,7 +44,7 @@ def hosted_jobs(sources: Iterable[JobSource]) -> list[HostedJob]:
         if other is not job and job.version:
             raise ConflictError(
                 f"{other.path} and {job.path} are both called {job.name} {job.version}: "
-                "give one of them another name or version in its job.yaml"
+                "give one of them another name or version, in its job.yaml or in one beside it"
             )
     return jobs
 

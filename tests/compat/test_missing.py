@@ -29,7 +29,10 @@ without_compat = pytest.mark.skipif(
             "from racetrack_job_wrapper.endpoint_config import EndpointConfig",
             "from pyjob import EndpointConfig",
         ),
-        ("from racetrack_job_wrapper.entrypoint import JobEntrypoint", "nothing: a job needs no base class"),
+        (
+            "from racetrack_job_wrapper.entrypoint import JobEntrypoint",
+            "nothing, since a job needs no base class",
+        ),
         ("from racetrack_job_wrapper.log.logs import get_logger", "import logging, and"),
         ("from racetrack_job_wrapper.log.errors import EntityNotFound", "from pyjob import JobError"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import chain
@@ -84,15 +85,10 @@ class Conversation:
             raise PyjobError(f"{method} has no body: write name==value, which goes into the query")
         if body is not None and not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
-        try:
+        with self._listener_told():
             answer = self._client.open(
                 method, request.target, arguments=request.arguments, body=body, headers=headers
             )
-        except CallConnectionError as error:
-            if isinstance(getattr(error.__cause__, "__cause__", None), ConnectionRefusedError):
-                host = urlsplit(self._client.url).netloc
-                raise PyjobError(f"nothing listens on {host}: is `pyjob run` running?") from error
-            raise
         self._hear()
         if self._wish.is_verbose:
             self._tell(f"> {method} {one_line(request.target)}", *_shown(">", answer.request_headers))
@@ -103,9 +99,10 @@ class Conversation:
         return answer
 
     def _example(self, request: Request) -> Example:
-        with self._client.open(
-            "GET", "/openapi.json", headers=_without_accept(request.headers) | {"Accept": "application/json"}
-        ) as answer:
+        headers = _without_accept(request.headers) | {"Accept": "application/json"}
+        with self._listener_told():
+            answer = self._client.open("GET", "/openapi.json", headers=headers)
+        with answer:
             body = b"".join(_bounded(answer.chunks(), LONGEST_DOCUMENT))
             if answer.status != HTTPStatus.OK:
                 reason = told(answer.status, answer.headers, body, ())
@@ -132,17 +129,29 @@ class Conversation:
         if refusal is not None:
             self._tell(f"pyjob: error: {refusal}")
             return FAILED
-        ending = Ending()
-        with Progress(sys.stderr, "receiving", _length(answer)) as progress:
+        length = _length(answer)
+        ending = Ending(media if length is None else MediaType(""))  # what has a length is no stream
+        with Progress(sys.stderr, "receiving", length) as progress:
             pieces = ending.kept_of(chain([first] if first else (), chunks))
             # On a terminal, the result itself shows that something comes.
             self._output.write(media, pieces if self._output.is_terminal else progress.counted(pieces))
-        fault = None if _length(answer) is not None else ending.fault(media)
+        fault = ending.fault()
         if fault is not None:
             message, kind = map(one_line, fault)
             self._tell(f"pyjob: error: the stream broke off: {message} ({kind})")
             return FAILED
         return 0
+
+    @contextmanager
+    def _listener_told(self) -> Iterator[None]:
+        """Tell what to do where nothing listens."""
+        try:
+            yield
+        except CallConnectionError as error:
+            if isinstance(getattr(error.__cause__, "__cause__", None), ConnectionRefusedError):
+                host = urlsplit(self._client.url).netloc
+                raise PyjobError(f"nothing listens on {host}: is `pyjob run` running?") from error
+            raise
 
     def _heard(self, answer: Answer) -> Iterator[bytes]:
         for chunk in answer.chunks():

@@ -7,12 +7,17 @@ import signal
 import threading
 
 
-def end_with_platform() -> None:
+def end_with_platform(*, has_inner: bool) -> None:
     """End as by SIGTERM at the end of stdin: a pipe that the platform holds and never writes to.
 
-    So the process does not outlive it, even where it was killed.
+    So the process does not outlive it, even where it was killed. ``has_inner``: whether a process that this
+    one starts is to watch it, too; else the job finds stdin empty, and does not wait for what never comes.
     """
-    lifeline = os.dup(0)  # the job may close stdin
+    lifeline = os.dup(0)
+    if not has_inner:
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
     threading.Thread(target=_watch, args=(lifeline,), name="pyjob-lifeline", daemon=True).start()
 
 

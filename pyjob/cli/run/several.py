@@ -27,8 +27,8 @@ IDENTITY = ("JOB_NAME", "JOB_VERSION")
 NO_TOKEN = "no-token-is-needed"  # nosec B105 # no secret
 # Options that several jobs cannot have, and why.
 REFUSED = {
-    "--manifest": "is of one job: name each job's folder",
-    "--print-config": "is of one job: name one",
+    "--manifest": "it is of one job: name each job's folder",
+    "--print-config": "it is of one job: name one",
     "--fail-fast": "one job that fails does not end the others",
     "--unix-socket": "jobs call one another by a port",
     "--trusted-proxy": "several jobs are for developing, without a proxy in front",

@@ -24,7 +24,7 @@ from pyjob.settings import Settings
 def run(options: argparse.Namespace) -> int:
     """Serve the job of ``options.path``; the exit status. Raises `PyjobError`."""
     if options.member:
-        end_with_platform()
+        end_with_platform(has_inner=options.reload)
     if options.trusted_proxy and options.unix_socket and options.trusted_proxy != "localhost":
         options.refuse("argument --trusted-proxy: a --unix-socket tells no address: expected localhost")
     if options.trusted_proxy == "localhost" and not options.unix_socket:

@@ -73,23 +73,51 @@ class _Lenient(codecs.IncrementalDecoder):
 
 
 class Ending:
-    """Keeps the end of what passes, in which a stream of pyjob tells its fault."""
+    """The end of a stream of ``media``, in which pyjob tells the fault that ended it."""
 
-    def __init__(self) -> None:
+    def __init__(self, media: MediaType) -> None:
+        self._media = media
         self._kept = b""
 
     def kept_of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """``pieces``, while their end is kept."""
+        """``pieces``, while their end is kept. A fault among lines, which is no item, does not pass."""
+        if self._media.name == LINES:
+            return self._items_of(pieces)
+        return self._all_of(pieces)
+
+    def fault(self) -> tuple[str, str] | None:
+        """Message and kind of the fault, if there was one."""
+        text = self._kept
+        if self._media.is_json:  # the beginning of the array may be gone
+            text = b"[" + text[max(0, text.rfind(b'{"error": ')) :].removeprefix(b"[")
+        return fault_in(self._media.name, text)
+
+    def _all_of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             self._kept = (self._kept + piece)[-LONGEST_FAULT:]
             yield piece
 
-    def fault(self, media: MediaType) -> tuple[str, str] | None:
-        """Message and kind of the fault that ended a stream of ``media``, if one did."""
-        text = self._kept
-        if media.is_json:  # the beginning of the array may be gone
-            text = b"[" + text[max(0, text.rfind(b'{"error": ')) :].removeprefix(b"[")
-        return fault_in(media.name, text)
+    def _items_of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """All but the last line, while it is, or may yet become, a fault: what follows makes it an item."""
+        try:
+            for piece in pieces:
+                text = self._kept + piece
+                start = text.rfind(b"\n", 0, -1) + 1
+                self._kept = text[start:] if _may_be_fault(text[start:]) else b""
+                if passing := text.removesuffix(self._kept):
+                    yield passing
+        except Exception:  # what had come of an item is not lost
+            yield self._kept
+            raise
+        if self.fault() is None:
+            yield self._kept
+
+
+def _may_be_fault(line: bytes) -> bool:
+    """Whether ``line``, of which the end may be missing, is the fault of a stream."""
+    if not line.startswith(b"{") or len(line) > LONGEST_FAULT:
+        return False
+    return not line.endswith(b"\n") or fault_in(LINES, line) is not None
 
 
 class Output:
