@@ -222,7 +222,18 @@ def test_the_result_alone_is_on_standard_output(
         (["/"], 3, "it leads to /docs"),
         (["/broken"], 1, "the stream broke off: gone (OSError)"),
         (["/later", "--example"], 1, "no sample for /later; it does for /perform, /add/{a}"),
-        (["-X", "PUT"], 4, "answered 405 Method Not Allowed"),
+        (["-X", "POTS"], 4, "(Method Not Allowed)\nthe endpoint takes POST: leave -X out"),
+        (["/add/1", "b:=2"], 4, "the endpoint takes GET, HEAD: -X GET, with name==value for arguments"),
+        (
+            ["x:=1", "yy=2"],
+            4,
+            "expected: x, y (optional) (PayloadError)\nyy: did you mean y?",
+        ),
+        (
+            ["--example", "--which", "foo"],
+            1,
+            "no sample 'foo'; its samples: 'sample 1', 'sample 2'",
+        ),
     ],
 )
 def test_a_failure_is_told_on_standard_error_with_a_status_of_its_own(
@@ -231,7 +242,7 @@ def test_a_failure_is_told_on_standard_error_with_a_status_of_its_own(
     called = call(target, *words)
     assert called.status == status
     assert told in called.err
-    assert called.out == ("1\n" + '{"error": "gone", "type": "OSError"}\n' if words == ["/broken"] else "")
+    assert called.out == ("1\n" if words == ["/broken"] else "")
 
 
 def test_files_are_sent_and_written_as_they_are(call: Call, target: str, tmp_path: Path) -> None:
@@ -268,7 +279,7 @@ def test_headers_are_shown_on_standard_error(call: Call, target: str) -> None:
         ([":7000", "-o", "no/such/file"], "there is no folder"),
         ([":7000", "-o", "-"], "the name of a file"),
         ([":7000", "--timeout", "0"], "--timeout"),
-        ([":7000", "x=1", "--exmaple", "password=hidden"], "unrecognized arguments: --exmaple"),
+        ([":7000", "x=1", "--exmaple", "password=hidden"], "--exmaple password: did you mean --example?"),
     ],
 )
 def test_wrong_usage_is_status_2_and_tells_what_would_be_right(
@@ -300,9 +311,9 @@ def test_nobody_at_the_other_end_is_told(call: Call) -> None:
         unused.bind(("127.0.0.1", 0))
         called = call(f":{unused.getsockname()[1]}")
         assert called.status == 1
-        assert (
-            f"nothing listens on localhost:{unused.getsockname()[1]}: is `pyjob run` running?" in called.err
-        )
+        told = f"nothing listens on localhost:{unused.getsockname()[1]}: is `pyjob run` running?"
+        assert told in called.err
+        assert told in call(f":{unused.getsockname()[1]}", "--example").err
 
 
 def test_a_server_that_is_silent_is_given_up(call: Call) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,9 @@ def test_an_item_is_read_at_its_first_separator(text: str, kind: Kind, name: str
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("explain", "/explain before all items"),
-        ("/explain", "or /explain before all items"),
-        ("two words", "expected name=value"),
+        ("perform", "^'perform': expected .* write /perform before all items"),
+        ("/explain", "^'/explain': expected .* write /explain before all items"),
+        ("two words", "^expected name=value"),
         ("=5", "expected a name before ="),
         ("x@", "expected the name of a file"),
         ("two words:x", "no header can be called so"),
@@ -202,6 +203,9 @@ def test_what_is_on_the_disk_is_a_job(tmp_path: Path, monkeypatch: pytest.Monkey
         ("http://[::1", "expected a URL"),
         ("http://h\n", "expected a URL"),
         ("http://me:secret@h", "--token-file"),
+        (":7000/pub/job/house/", r"no version of house: expected \.\.\./pub/job/NAME/VERSION"),
+        ("http://h/p/pub/fatman/house", "no version of house: expected .*/pub/fatman/NAME/VERSION"),
+        (":7000/pub/job", "the URL names no job: expected"),
     ],
 )
 def test_what_is_neither_url_nor_folder_is_told(text: str, told: str) -> None:
@@ -246,7 +250,9 @@ def test_the_first_sample_is_sent_or_the_one_that_is_named() -> None:
     assert example_of(DOCUMENT, "/perform", None).arguments == {"x": 1}
     assert example_of(DOCUMENT, "/api/v1/perform", "2").arguments == {"x": 2}
     assert example_of(DOCUMENT, "/perform", "sample 2").arguments == {"x": 2}
-    with pytest.raises(NoExampleError, match="no sample '3', but sample 1, sample 2"):
+    with pytest.raises(
+        NoExampleError, match="/perform has no sample '3'; its samples: 'sample 1', 'sample 2'"
+    ):
         example_of(DOCUMENT, "/perform", "3")
 
 
@@ -354,13 +360,12 @@ def test_a_file_that_cannot_be_written_is_told() -> None:
         Output(None, Path("/dev/full")).write(MediaType("image/png"), [b"x"])
 
 
-FAULT_EVENT = b'event: error\nid: 2\ndata: {"error": "gone", "type": "OSError"}\n\n'
+FAULT = b'{"error": "gone", "type": "OSError"}\n'
 
 
 @pytest.mark.parametrize(
     ("content_type", "text"),
     [
-        ("application/x-ndjson", b'1\n{"error": "gone", "type": "OSError"}\n'),
         ("application/json", b'[1,{"error": "gone", "type": "OSError"}]'),
         ("application/json", b"[" + b"1," * 100_000 + b'{"error": "gone", "type": "OSError"}]'),
         (
@@ -370,9 +375,49 @@ FAULT_EVENT = b'event: error\nid: 2\ndata: {"error": "gone", "type": "OSError"}\
     ],
 )
 def test_the_fault_at_the_end_of_a_stream_is_found(content_type: str, text: bytes) -> None:
-    ending = Ending()
+    ending = Ending(MediaType(content_type))
     assert b"".join(ending.kept_of(text[at : at + 1000] for at in range(0, len(text), 1000))) == text
-    assert ending.fault(MediaType(content_type)) == ("gone", "OSError")
+    assert ending.fault() == ("gone", "OSError")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("items", "fault"),
+    [
+        (b"1\n", FAULT),
+        (b"1\n", FAULT.removesuffix(b"\n")),
+        (b'1\n{"a": 2}\n' + FAULT, FAULT),
+        (FAULT + b"2\n", b""),
+        (b'1\n{"error": "an item", "type": "so", "at": 2}\n', b""),
+        (b'1\n{"error": "its end is missing', b""),
+        (b"", FAULT),
+        (b"", b""),
+    ],
+)
+def test_the_fault_at_the_end_of_a_stream_of_lines_is_held_back(
+    items: bytes, fault: bytes, size: int
+) -> None:
+    ending, text = Ending(MediaType("application/x-ndjson; charset=utf-8")), items + fault
+    passed = ending.kept_of(text[at : at + size] for at in range(0, len(text), size))
+    assert b"".join(passed) == items
+    assert ending.fault() == (("gone", "OSError") if fault else None)
+
+
+def test_an_item_of_a_stream_passes_before_the_next_one_has_come() -> None:
+    pieces = [b'{"a"', b": 1}\n", b"[2", b"]\n", b'{"b": "' + b"x" * 100_000, b'"}\n']
+    passed = Ending(MediaType("application/x-ndjson")).kept_of(iter(pieces))
+    assert [len(piece) for piece in passed] == [9, 2, 2, 100_007, 3]  # the last item is too long for a fault
+
+
+def test_what_had_come_of_an_item_is_shown_where_a_stream_breaks_off() -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'1\n{"a": '
+        raise ConnectionError
+
+    passed = Ending(MediaType("application/x-ndjson")).kept_of(pieces())
+    assert [next(passed), next(passed)] == [b"1\n", b'{"a": ']
+    with pytest.raises(ConnectionError):
+        next(passed)
 
 
 # What is told of errors.
@@ -391,6 +436,14 @@ def test_an_error_of_a_job_is_one_line() -> None:
         ("x=[1]", 'y: expected int, got "a"; x: expected list, got "[1]"', "x:=[1] sends JSON"),
         ("x=five", 'x: expected float, got "five"', None),
         ("x=5", 'xx: expected float, got "5"', None),
+        ("z=5", "unexpected argument: z; expected: x, y (optional)", None),
+        ("nine=5", "unexpected argument: nine; expected: none", None),
+        (
+            "aera=5",
+            "missing argument: area; unexpected arguments: aera, z; expected: area",
+            "did you mean area?",
+        ),
+        ("kidn:=5", "unexpected argument: kidn; expected: area, kind (optional)", "kidn: did you mean kind?"),
         ("x:5", "missing arguments: x, y; expected: x, y", "x: sends a header"),
         ("x==5", "missing argument: x; expected: x", "x== goes into the query"),
     ],
@@ -415,7 +468,9 @@ def test_an_item_of_the_wrong_kind_is_told_with_the_right_one(
         (599, {"Content_Type": "text/plain"}, b"x" * 9000, "answered 599: xxx"),
         (307, {"Location": "/docs\x1b"}, b"", "it leads to /docs\\x1b, which is not followed"),
         (401, {}, b"", "--token-file FILE"),
-        (405, {"Allow": "PUT"}, b"", "the endpoint takes PUT"),
+        (405, {"Allow": "PUT"}, b"", "the endpoint takes PUT: -X PUT"),
+        (405, {"Allow": "POST"}, b"", "the endpoint takes POST: leave -X out"),
+        (405, {"Allow": "GET, HEAD"}, b"", "the endpoint takes GET, HEAD: -X GET"),
         (429, {"Retry_After": "3"}, b"", "try again after 3 s"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -59,7 +59,7 @@ class Conversation:
         self._output = wish.output
         self._hear = hear
 
-    def hold(self, request: Request, items: Iterable[Item]) -> int:
+    def hold(self, request: Request, items: Collection[Item]) -> int:
         """Send ``request``: the exit status.
 
         Raises `PyjobError` where nothing was answered, or it cannot be shown.
@@ -117,7 +117,7 @@ class Conversation:
             self._tell(f"pyjob: this is {one_line(example.name)} of {count} samples: --which 2 sends another")
         return example
 
-    def _told(self, answer: Answer, items: Iterable[Item]) -> int:
+    def _told(self, answer: Answer, items: Collection[Item]) -> int:
         if not 200 <= answer.status < 300:
             body = b"".join(_bounded(answer.chunks(), LONGEST_READ))
             self._tell(f"pyjob: {told(answer.status, answer.headers, body, items)}")

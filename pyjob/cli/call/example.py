@@ -103,8 +103,8 @@ def _chosen(samples: Mapping[str, _Sample], which: str | None, path: str) -> str
         return which
     if which.isascii() and which.isdigit() and len(which) < 6 and 1 <= int(which) <= len(names):
         return names[int(which) - 1]
-    told = ", ".join(one_line(name) for name in names[:MANY])
-    raise NoExampleError(f"{path} has no sample {which!r}, but {told}")
+    told = ", ".join(one_line(repr(name)) for name in names[:MANY])
+    raise NoExampleError(f"{path} has no sample {which!r}; its samples: {told}")
 
 
 def _those_with_samples(paths: Mapping[str, Any]) -> str:

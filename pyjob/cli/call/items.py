@@ -71,9 +71,11 @@ def item_of(text: str) -> Item:
     """Read one item; a backslash before ``:``, ``=`` or ``@`` takes its meaning away. Raises `UsageError`."""
     separator = _first_separator(text)
     if separator is None:
-        is_path = re.fullmatch(r"[\w./-]+", text)
-        slash = f", or /{text.lstrip('/')} before all items for an endpoint" if is_path else ""
-        raise UsageError(f"expected name=value, name:=json, name@file, name==value or Header:value{slash}")
+        expected = "expected name=value, name:=json, name@file, name==value or Header:value"
+        if re.fullmatch(r"[\w./-]+", text):
+            endpoint = f"/{text.lstrip('/')}"
+            raise UsageError(f"{text!r}: {expected}; for the endpoint, write {endpoint} before all items")
+        raise UsageError(expected)
     name = _ESCAPED.sub(r"\1", text[: separator.start()])
     item = Item(Kind(separator.group()), name, text[separator.end() :])
     if not name:

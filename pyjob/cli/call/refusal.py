@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from http import HTTPStatus
 from http.client import HTTPMessage
 
@@ -28,7 +29,7 @@ def phrase(status: int) -> str:
         return str(status)
 
 
-def told(status: int, headers: HTTPMessage, body: bytes, items: Iterable[Item]) -> str:
+def told(status: int, headers: HTTPMessage, body: bytes, items: Collection[Item]) -> str:
     """An answer of 300 and more as lines for people: nothing of it can do harm to a terminal.
 
     ``items`` are those that were sent: some of what is wrong with them can be told better here.
@@ -36,24 +37,39 @@ def told(status: int, headers: HTTPMessage, body: bytes, items: Iterable[Item]) 
     media = MediaType(headers.get("Content-Type") or "")
     message, details = _message(media, body)
     lines = [f"answered {phrase(status)}{f': {message}' if message else ''}", *details]
-    return "\n".join([*lines, *_remedies(status, headers), *hints(message, items)])
+    remedies = _remedies(status, headers, sends_body=any(item.is_in_body for item in items))
+    return "\n".join([*lines, *remedies, *hints(message, items)])
 
 
-def hints(message: str, items: Iterable[Item]) -> list[str]:
+def hints(message: str, items: Collection[Item]) -> list[str]:
     """What to write in place of ``items`` that were sent as something else than they were meant."""
     found = []
+    missing, unexpected = _named("missing", message), _named("unexpected", message)
+    given = {item.name for item in items if item.kind is not Kind.HEADER}
+    free = _named("expected", message) - given - {"none"}  # as it says where nothing is expected
     for item in items:
-        # `x: expected float, got "5"`, `x[2]: expected ...`, `missing arguments: x, y`
-        is_named = re.search(rf"(?:^|[ ;]){re.escape(item.name)}(?:[.\[][^ ]*)?(?:[:,;]|$)", message)
-        if not is_named:
-            continue
-        if item.kind is Kind.TEXT and _is_json(item.value):
-            found.append(f"{item.name}= sends text; {item.name}:={item.value} sends JSON")
-        elif item.kind is Kind.HEADER and "missing" in message:
-            found.append(f"{item.name}: sends a header; {item.name}=text and {item.name}:=json are arguments")
-        elif item.kind is Kind.QUERY and "missing" in message:
-            found.append(f"{item.name}== goes into the query; {item.name}= and {item.name}:= into the body")
+        name = item.name
+        if name in unexpected:
+            near = difflib.get_close_matches(name, sorted(free), n=1)
+            found += [f"{name}: did you mean {near[0]}?"] if near else []
+        elif item.kind is Kind.TEXT and _is_json(item.value) and _has_wrong_type(name, message):
+            found.append(f"{name}= sends text; {name}:={item.value} sends JSON")
+        elif item.kind is Kind.HEADER and name in missing:
+            found.append(f"{name}: sends a header; {name}=text and {name}:=json are arguments")
+        elif item.kind is Kind.QUERY and name in missing:
+            found.append(f"{name}== goes into the query; {name}= and {name}:= into the body")
     return found
+
+
+def _named(what: str, message: str) -> set[str]:
+    """Of `missing argument: x; unexpected arguments: y, z; expected: x, a (optional)`, one of the lists."""
+    names = re.search(rf"(?:^|; ){what}(?: arguments?)?: ([^;]*)", message)
+    return set(re.sub(r" \([^)]*\)", "", names[1]).split(", ")) if names else set()
+
+
+def _has_wrong_type(name: str, message: str) -> bool:
+    """Whether it says `x: expected float, got "5"` or `x[2]: expected ...` of the argument ``name``."""
+    return re.search(rf"(?:^|; ){re.escape(name)}(?:[.\[][^ ]*)?: expected ", message) is not None
 
 
 def _message(media: MediaType, body: bytes) -> tuple[str, list[str]]:
@@ -81,17 +97,28 @@ def _message(media: MediaType, body: bytes) -> tuple[str, list[str]]:
     return ("", [_cut(harmless(text))]) if "\n" in text else (_cut(one_line(text)), [])
 
 
-def _remedies(status: int, headers: HTTPMessage) -> list[str]:
+def _remedies(status: int, headers: HTTPMessage, *, sends_body: bool) -> list[str]:
     if 300 <= status < 400 and headers.get("Location"):
         return [f"it leads to {_cut(one_line(headers['Location']))}, which is not followed"]
     if status == 401:
         return ["a token is sent by --token-file FILE, or where PYJOB_TOKEN has it"]
     if status == 405 and headers.get("Allow"):
-        return [f"the endpoint takes {one_line(headers['Allow'][:100])}: -X METHOD"]
+        return [_right_method(one_line(headers["Allow"][:100]), sends_body=sends_body)]
     after = headers.get("Retry-After") or ""
     if status in (429, 503) and after.isascii() and after.isdigit():
         return [f"try again after {after[:9]} s"]
     return []
+
+
+def _right_method(allowed: str, *, sends_body: bool) -> str:
+    methods = [name.strip() for name in allowed.split(",")]
+    if "POST" in methods:
+        remedy = "leave -X out"
+    elif "GET" in methods:
+        remedy = "-X GET, with name==value for arguments" if sends_body else "-X GET"
+    else:
+        remedy = f"-X {methods[0]}"
+    return f"the endpoint takes {allowed}: {remedy}"
 
 
 def _is_json(text: str) -> bool:

@@ -20,6 +20,7 @@ _HOST = re.compile(
 _FILE = re.compile(r".*\.(py|ya?ml)")
 # Where the platform has a job, whatever stands before (SPEC 4.1).
 _JOB = re.compile(r"(.*?/pub/(?:job|fatman)/[^/]+/[^/]+)(/.*)?")
+_PART_OF_JOB = re.compile(r".*?/pub/(?P<kind>job|fatman)(?:/(?P<name>[^/]*))?/?")
 # What stays as it is in a path; a percent sign stands before two digits already.
 _SAFE = "/%:@!$&'()*+,;=~"
 
@@ -72,6 +73,9 @@ def _address(url: str, endpoint: tuple[str, str] | None) -> Address:
         raise UsageError("no name or password in a URL, where others see it: --token-file has the token")
     root = f"{parts.scheme}://{parts.netloc}"
     path = quote(parts.path, safe=_SAFE)
+    if (part := _PART_OF_JOB.fullmatch(path)) is not None:
+        what = f"version of {part['name']}" if part["name"] else "job"
+        raise UsageError(f"the URL names no {what}: expected .../pub/{part['kind']}/NAME/VERSION")
     if endpoint is not None:
         if parts.query:
             raise UsageError("the URL has a query: put it behind the endpoint, or write name==value")

@@ -109,7 +109,7 @@ class Ending:
         except Exception:  # what had come of an item is not lost
             yield self._kept
             raise
-        if self.fault() is None:
+        if self._kept and self.fault() is None:
             yield self._kept
 
 
