@@ -6,6 +6,7 @@ PyjobError
 ├── SampleError         a sample payload of the job does not work
 ├── ConflictError       two jobs, or a job and its host, cannot live in one process
 ├── StarterError        a new job cannot be begun in a folder
+├── BuildError          a job cannot be built into one file
 ├── StoreError          the store of tokens and approvals cannot be used, or not so
 │   └── LockedError     another program has it locked
 ├── AddressError        the server cannot listen where it is told to
@@ -103,6 +104,10 @@ class ConflictError(PyjobError):
 
 class StarterError(PyjobError):
     """A new job cannot be begun in a folder, and why."""
+
+
+class BuildError(PyjobError):
+    """A job cannot be built into one file, and why; the message has the remedy."""
 
 
 class StoreError(PyjobError):

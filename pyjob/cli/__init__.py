@@ -14,13 +14,14 @@ from typing import TextIO
 import pyjob
 from pyjob.errors import PyjobError
 
-COMMANDS = ("run", "check", "new", "access", "call", "render", "schema", "version")
+COMMANDS = ("run", "check", "new", "build", "access", "call", "render", "schema", "version")
 EPILOG = """\
 examples:
   pyjob new house-price         begin a job
   pyjob check --run house-price find its mistakes, and send it its samples
   pyjob run house-price         serve it on port 7000
   pyjob call :7000 area:=80     call it there
+  pyjob build house-price       build it into one file, for a machine without a network
 
 exit status:
   0    fine; of `run`, also after SIGTERM or Ctrl-C; of `check`, also with warnings
@@ -33,11 +34,11 @@ exit status:
 INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, program: str = "pyjob") -> int:
+    """Run the command line; returns the exit status. ``program`` is what its usage calls it."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(
-        prog="pyjob",
+        prog=program,
         description="Serve a Python class with a perform method and a job.yaml as a web service.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

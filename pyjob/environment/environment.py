@@ -63,7 +63,9 @@ def environment_of(
     if with_identity:
         layers.add("the manifest", {"JOB_NAME": manifest.name, "JOB_VERSION": manifest.version}, keep=True)
     stands_in = environment_stands_in(inherited) and bool(manifest.secret_runtime_env_file)
-    layers.add("runtime_env", manifest.runtime_env, keep=stands_in)
+    # Who says it expressly has set more than secrets: a ConfigMap of `pyjob render kubernetes`, say.
+    is_set = stands_in or bool(inherited.get(SECRETS_VARIABLE))
+    layers.add("runtime_env", manifest.runtime_env, keep=is_set)
     secrets = _Secrets(manifest, layers, cwd, stands_in=stands_in)
     secrets.read(_other_file(env_file, inherited, cwd))
     layers.add("given", given or {})
@@ -74,8 +76,30 @@ def environment_of(
         frozenset(secrets.names),
         Mask(values.values()),
         tuple(secrets.files),
-        (*secrets.remarks, *_short(values, secrets.source)),
+        (*secrets.remarks, *remarks_of_short(values, secrets.source)),
     )
+
+
+def secret_names(manifest: Manifest, cwd: Path) -> tuple[tuple[str, ...], tuple[Remark, ...]]:
+    """The names that the manifest's secret runtime file sets, by its template, else by itself; never values.
+
+    With remarks where they cannot be known. ``cwd`` is what messages call the files relative to.
+    """
+    if not manifest.secret_runtime_env_file:
+        return (), ()
+    from pyjob.environment.env_file import read_env_file
+
+    file = manifest.folder / manifest.secret_runtime_env_file
+    template = file.with_name(f"{file.name}.dist")
+    for one in (template, file):
+        if one.is_file():
+            source = shown(one, cwd)
+            try:
+                return tuple(read_env_file(one, source, _AnyName()).values), ()
+            except ManifestError as error:
+                return (), _nothing_known(error, source)
+    text = f"neither it nor {template.name} is there, so the names of the secret variables are not known"
+    return (), (Remark(shown(file, cwd), text),)
 
 
 def environment_stands_in(inherited: Mapping[str, str]) -> bool:
@@ -157,10 +181,14 @@ class _Secrets:
         try:
             self.names |= read_env_file(template, source, _AnyName()).values.keys()
         except ManifestError as error:
-            self.remarks += [
-                Remark(one.source or source, f"{one}; so it is not known what is secret", one.line)
-                for one in error.problems
-            ]
+            self.remarks += _nothing_known(error, source)
+
+
+def _nothing_known(error: ManifestError, source: str) -> tuple[Remark, ...]:
+    return tuple(
+        Remark(one.source or source, f"{one}; so it is not known what is secret", one.line)
+        for one in error.problems
+    )
 
 
 class _AnyName(Mapping[str, str]):
@@ -193,7 +221,8 @@ def _other_file(env_file: Path | None, inherited: Mapping[str, str], cwd: Path) 
     return (cwd / named, named) if named else None
 
 
-def _short(values: Mapping[str, str], source: str) -> Iterator[Remark]:
+def remarks_of_short(values: Mapping[str, str], source: str) -> Iterator[Remark]:
+    """What is to be told of secrets that are too short to be masked."""
     names = sorted(name for name, value in values.items() if 0 < len(value) < LEAST)
     if names:
         yield Remark(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PATIENCE = 10.0
@@ -13,7 +13,6 @@ _TAMED = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-
 _TAMED_BY = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_LAZY_FETCH": "1",
-    "GIT_ALLOW_PROTOCOL": "none",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
@@ -29,8 +28,19 @@ class GitError(Exception):
         self.remedy = remedy
 
 
-def run_git(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """What ``git ARGUMENTS`` in ``folder`` answers to ``given``. Raises `GitError` where it does not."""
+def run_git(
+    folder: Path,
+    *arguments: str,
+    given: bytes = b"",
+    protocols: str = "none",
+    patience: float = PATIENCE,
+    variables: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """What ``git ARGUMENTS`` in ``folder`` answers to ``given``, within ``patience`` seconds.
+
+    ``protocols``: by which it may reach other repositories, such as ``https:ssh``. ``variables`` are added to
+    its environment. Raises `GitError` where it does not answer.
+    """
     command: Sequence[str] = ("git", *_TAMED, "-C", str(folder), *arguments)
     inherited = {
         name: value
@@ -42,13 +52,13 @@ def run_git(folder: Path, *arguments: str, given: bytes = b"") -> subprocess.Com
             command,
             input=given,
             capture_output=True,
-            timeout=PATIENCE,
-            env=inherited | _TAMED_BY,
+            timeout=patience,
+            env={**inherited, **_TAMED_BY, "GIT_ALLOW_PROTOCOL": protocols, **(variables or {})},
             check=False,
         )
     except FileNotFoundError:
         raise GitError("git is not installed here", "install git") from None
     except subprocess.TimeoutExpired:
-        raise GitError(f"git did not answer within {PATIENCE:g} s") from None
+        raise GitError(f"git did not answer within {patience:g} s") from None
     except OSError as error:
         raise GitError(f"git cannot be run: {error.strerror}") from None

@@ -63,10 +63,43 @@ class WorkTree:
         """Whether ``path`` is one of this repository's, and not of another one inside or outside of it."""
         return bool(self._name(path))
 
+    def files(self, folder: Path) -> list[Path]:
+        """The files below ``folder`` that git tracks; of a submodule, its folder."""
+        return self._paths("ls-files", "-z", "--", self._spec(folder))
+
+    def untracked(self, folder: Path) -> list[Path]:
+        """The files below ``folder`` that git neither tracks nor ignores."""
+        return self._paths("ls-files", "-z", "--others", "--exclude-standard", "--", self._spec(folder))
+
+    def changed(self, paths: Iterable[Path]) -> set[Path]:
+        """Those of ``paths`` that differ from what the last commit has; all, where there is none yet."""
+        names = {path: name for path in paths if (name := self._name(path))}
+        if not names:
+            return set()
+        if not self.commit():
+            return set(names)
+        answer = self._ask(
+            "diff", "--no-ext-diff", "--no-textconv", "--name-only", "--no-renames", "-z", "HEAD", "--"
+        )
+        known = set(answer)
+        return {path for path, name in names.items() if name in known}
+
+    def commit(self) -> tuple[str, int] | None:
+        """The last commit: its id, and its time in seconds since 1970; None where there is none yet."""
+        ended = run_git(self.root, "log", "-1", "--no-show-signature", "--format=%H %ct", "HEAD")
+        words = ended.stdout.decode().split()
+        return (words[0], int(words[1])) if ended.returncode == 0 and len(words) == 2 else None
+
     def remotes(self) -> list[str]:
         """The URLs of its remotes."""
         pairs = self._ask("config", "-z", "--get-regexp", r"^remote\..*\.url$")
         return [pair.partition("\n")[2] for pair in pairs]
+
+    def _spec(self, folder: Path) -> str:
+        return os.path.relpath(folder.resolve(), self.root)
+
+    def _paths(self, *arguments: str) -> list[Path]:
+        return [self.root / name for name in self._ask("--literal-pathspecs", *arguments)]
 
     def _name(self, path: Path) -> str:
         """``path`` as git calls it, empty where git would refuse it."""

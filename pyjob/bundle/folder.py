@@ -1,0 +1,65 @@
+"""The working directory of a job that came in one file (SPEC 1.2): unpacked anew, or kept where it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pyjob.errors import BuildError
+from pyjob.ship.packing.archive import read_archive
+from pyjob.ship.packing.preamble import own_folder
+
+_PREFIX = "job-"
+# One that is being made is not locked yet.
+_BEING_MADE = 60.0
+
+
+@contextmanager
+def working_folder(archive: Path, workdir: Path | None) -> Iterator[Path]:
+    """The folder that ``archive`` is unpacked into: ``workdir``, which stays, or a fresh one, which does not.
+
+    In ``workdir``, files that the archive has are written anew, others are left alone. Raises `BuildError`.
+    """
+    if workdir is not None:
+        _unpack(archive, workdir)
+        yield workdir.resolve()
+        return
+    own = own_folder()
+    _remove_what_others_left(own)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=own))
+    lock = os.open(folder, os.O_RDONLY)  # until the end of the process, however that comes
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    try:
+        _unpack(archive, folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        read_archive(archive, folder)
+    except OSError as error:
+        raise BuildError(f"{folder}: the job cannot be unpacked: {error.strerror or error}") from None
+
+
+def _remove_what_others_left(own: Path) -> None:
+    """Folders of processes that were killed: of one that lives, its folder is locked."""
+    for folder in own.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if folder.stat().st_mtime > time.time() - _BEING_MADE:
+                continue
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)

@@ -1,0 +1,1 @@
+"""What leaves the machine: a job, its requirements and pyjob in one file (`pyjob build`)."""

@@ -1,0 +1,212 @@
+"""From a folder or a repository to one file: `pyjob build`, step by step."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyjob
+from pyjob.environment import Environment, environment_of
+from pyjob.environment.build import build_environment
+from pyjob.errors import BuildError, ManifestError
+from pyjob.manifest import Manifest
+from pyjob.ship.leaks import CERTAIN, leaks_in_archive, leaks_in_wheels
+from pyjob.ship.package import Package, package_of
+from pyjob.ship.packing.archive import write_archive
+from pyjob.ship.packing.assembly import assemble
+from pyjob.ship.packing.contents import Contents
+from pyjob.ship.requirements.gather import gather
+from pyjob.ship.requirements.prepared import prepared
+from pyjob.ship.runtime import extras_here, write_wheels
+from pyjob.ship.source.source import Source, Wanted, source_of
+
+Tell = Callable[[str], None]
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be built, and how.
+
+    ``output``: the file, by default NAME-VERSION.pex in the current folder. ``docs``: whether Swagger UI is
+    packed. ``wheelhouse``: a folder of wheels, in place of any index.
+    """
+
+    wanted: Wanted
+    output: Path | None = None
+    docs: bool = True
+    wheelhouse: Path | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was built: ``size`` in bytes; ``files``: how many of the job's; ``warnings`` are to be told."""
+
+    file: Path
+    contents: Contents
+    size: int
+    sha256: str
+    files: int
+    packages: tuple[Package, ...]
+    warnings: tuple[str, ...]
+
+
+def build(order: Order, cwd: Path, tell: Tell, step: Tell) -> Built:
+    """Build what is ordered; ``tell`` hears of each stage, ``step`` of what pip does meanwhile.
+
+    Nothing is left where it fails, but for a log beside the file that was to be. Raises `BuildError` and
+    `ManifestError`.
+    """
+    _check_pex()
+    with tempfile.TemporaryDirectory(prefix="pyjob-build-") as private, _told_in_words():
+        folder = Path(private)
+        return _build(order, cwd, folder, tell, step)
+
+
+def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Built:
+    given = cwd / order.output if order.output else None
+    leave_out = [] if given is None else [given]
+    source = source_of(order.wanted, folder, cwd=cwd, leave_out=leave_out)
+    manifest = source.manifest
+    target = _target(given or cwd / f"{manifest.name}-{manifest.version}.pex")
+    environment = build_environment(manifest, os.environ, cwd=cwd)
+    warnings = [*source.warnings, *map(str, (*manifest.warnings, *environment.remarks))]
+    tell(f"{manifest.name} {manifest.version}: {len(source.files)} files{_commit_of(source)}")
+    archive = folder / "job.tar"
+    write_archive(archive, source.root, source.files, source.date)
+    secrets = _secrets(manifest, environment, cwd)
+    warnings += _without_leaks(archive, secrets)
+    wheels = _wheels(order, manifest, environment, folder, target, tell, step)
+    _refuse_leaks(leaks_in_wheels(wheels, secrets))
+    contents = Contents(
+        manifest.name,
+        manifest.version,
+        source.run.relative_to(source.root).as_posix(),
+        source.commit,
+        pyjob.__version__,
+    )
+    tell("packing")
+    packages = tuple(sorted(map(package_of, wheels), key=lambda one: one.name.lower()))
+    made = folder / "job.pex"
+    assemble(made, contents, archive, wheels, folder)
+    size, digest = _put(made, target)
+    return Built(target, contents, size, digest, len(source.files), packages, tuple(warnings))
+
+
+def _check_pex() -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("pex") is None:
+        raise BuildError(
+            "pex is not installed here, which builds the file: pip install pex, or pyjob's extra build"
+        )
+
+
+def _target(target: Path) -> Path:
+    if target.is_dir():
+        raise BuildError(f"{target}: expected the name of a file, found a folder")
+    if not target.parent.is_dir():
+        raise BuildError(f"{target}: there is no folder {target.parent}")
+    return target
+
+
+def _commit_of(source: Source) -> str:
+    return f", commit {source.commit}" if source.commit else ""
+
+
+def _wheels(
+    order: Order,
+    manifest: Manifest,
+    environment: Environment,
+    folder: Path,
+    target: Path,
+    tell: Tell,
+    step: Tell,
+) -> list[Path]:
+    """The wheels of pyjob, and of what the job requires."""
+    runtime, gathered, private = folder / "runtime", folder / "wheels", folder / "requirements"
+    for one in (runtime, gathered):
+        one.mkdir()
+    private.mkdir(mode=0o700)
+    extras = extras_here(docs=order.docs)
+    write_wheels(runtime, extras)
+    tell("requirements" if manifest.jobtype_extra.requirements_path else "no requirements")
+    log = target.with_name(f"{target.name}.log")
+    wheels = gather(
+        prepared(manifest, environment, private, wheelhouse=order.wheelhouse),
+        gathered,
+        runtime=runtime,
+        log=log,
+        extras=extras,
+        report=step,
+    )
+    log.unlink(missing_ok=True)
+    return sorted(wheels)
+
+
+def _secrets(manifest: Manifest, environment: Environment, cwd: Path) -> dict[str, str]:
+    """Values that may be in nothing that is packed, by their names: those of both secret files."""
+    found = {name: environment.variables[name] for name in environment.secret}
+    try:
+        runtime = environment_of(manifest, os.environ, cwd=cwd, with_identity=True)
+    except ManifestError:  # it is not needed here
+        return found
+    return found | {name: runtime.variables[name] for name in runtime.secret if name in runtime.variables}
+
+
+def _without_leaks(archive: Path, secrets: Mapping[str, str]) -> Iterator[str]:
+    found = leaks_in_archive(archive, secrets)
+    _refuse_leaks([(file, name) for file, name in found if len(secrets[name]) >= CERTAIN])
+    for file, name in found:
+        yield f"{file} holds the value of the secret {name}, or a word like it"
+
+
+def _refuse_leaks(found: list[tuple[str, str]]) -> None:
+    if found:
+        places = ", ".join(f"{file} holds the value of {name}" for file, name in found[:_MOST_NAMED])
+        raise BuildError(f"a secret would be packed: {places}: take it out, and read it from the environment")
+
+
+def _put(made: Path, target: Path) -> tuple[int, str]:
+    """Move the file to its place, whole or not at all; its size, and its SHA-256."""
+    with made.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    number, name = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(number, "wb") as out, made.open("rb") as stream:
+            shutil.copyfileobj(stream, out, 1024 * 1024)
+            out.flush()
+            os.fsync(out.fileno())
+        part.chmod(0o755 & ~_umask())
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return target.stat().st_size, digest
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _told_in_words() -> Iterator[None]:
+    """What the system refuses, as a `BuildError`."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        remedy = " (TMPDIR says where work is done)" if error.errno == errno.ENOSPC else ""
+        raise BuildError(f"{what}{error.strerror or error}{remedy}") from None
+    except KeyboardInterrupt:
+        raise BuildError("interrupted: nothing was written") from None

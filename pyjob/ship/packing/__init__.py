@@ -1,0 +1,1 @@
+"""The parts of a built file, and the file."""

@@ -1,0 +1,146 @@
+"""The start of a built file: `pyjob build` puts this module's text in front of what pex would do.
+
+Packages are unpacked into a virtual environment below the temporary folder, so that neither HOME nor any
+other place is needed, and the next start finds it there. pex does as much; it needs three times as long for
+the first start, and more for the next. Where a variable of pex's asks for its tools, it is left to do so.
+
+Nothing is imported but the standard library, of whatever Python this was started with.
+"""
+
+import fcntl
+import os
+import platform
+import stat
+import sys
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+TYPE_CHECKING = False  # that of typing is slow to import
+if TYPE_CHECKING:
+    import zipfile
+
+LOCK_VARIABLE = "PYJOB_BUNDLE_LOCK"
+# Who keeps temporary folders clean removes single files that nobody has used for ten days.
+FRESH = 5 * 86400
+WHEELS = ".deps/"
+# Of wheels, what does not belong beside the modules (PEP 427), and where it goes instead.
+SCHEMES = {"purelib": "", "platlib": "", "data": "../../..", "scripts": "../../../bin"}
+
+
+def start(python: str, machine: str, identity: str, module: str, folder: str) -> None:
+    """Run ``module`` in place of this process, with this file and its arguments.
+
+    Ends where this is not ``python`` (``3.11``) on ``machine`` (``Linux x86_64``). ``identity`` is that of
+    what is packed: what was unpacked for the same is used again. ``folder`` in the file is unpacked, too.
+    """
+    if "PEX_TOOLS" in os.environ or "PEX_INTERPRETER" in os.environ:
+        return
+    file = sys.argv[0]
+    if python_here() != python:
+        sys.exit(f"{file}: needs Python {python}, and this is {python_here()}: python{python} {file}")
+    if machine_here() != machine:
+        sys.exit(f"{file}: was built for {machine}, and this is {machine_here()}: build it on such a machine")
+    root = _private(own_folder() / identity)
+    _lock(root)
+    # It links to this interpreter, and another one may come.
+    environment = root / f"venv-{zlib.crc32(f'{sys.version} {sys.base_prefix}'.encode()):08x}"
+    if not environment.is_dir():
+        _unpack(file, environment, folder)
+    for name in ("PYTHONPATH", "PYTHONHOME"):  # what is here must not mix with what is inside
+        os.environ.pop(name, None)
+    program = str(environment / "bin" / f"python{python}")
+    os.execv(program, [program, "-sP", "-m", module, file, *sys.argv[1:]])
+
+
+def python_here() -> str:
+    """The version of Python that packages are made for."""
+    return "{}.{}".format(*sys.version_info)
+
+
+def machine_here() -> str:
+    """System and processor."""
+    return f"{platform.system()} {platform.machine()}"
+
+
+def own_folder() -> Path:
+    """The folder of this user below the temporary one; ends the process where it is somebody else's."""
+    return _private(Path(tempfile.gettempdir(), f"pyjob-{os.getuid()}"))
+
+
+def _private(folder: Path) -> Path:
+    """A folder that only this user may look into, made where it is not there: others write to /tmp, too."""
+    try:
+        folder.mkdir(0o700, exist_ok=True)
+        state = folder.lstat()
+    except OSError as error:
+        sys.exit(f"{folder}: {error.strerror}: set TMPDIR to a folder that can be written to")
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o077:
+        sys.exit(f"{folder}: expected a folder of this user alone: remove it, or set TMPDIR to another place")
+    return folder
+
+
+def _lock(root: Path) -> None:
+    """Keep ``root`` from being cleaned while this process lives; empty it where that may have happened."""
+    stamp = root / "used"
+    held = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process runs from there
+        pass
+    else:
+        if not stamp.exists() or stamp.stat().st_mtime < time.time() - FRESH:
+            _empty(root)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    stamp.touch()
+    os.set_inheritable(held, True)  # by what runs in place of this process
+    os.environ[LOCK_VARIABLE] = str(held)
+
+
+def _empty(root: Path) -> None:
+    import shutil  # it is slow, and few starts need it
+
+    for path in root.iterdir():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _unpack(file: str, environment: Path, folder: str) -> None:
+    """Make the virtual ``environment`` of the wheels in ``file``, whole or not at all."""
+    import shutil  # only the first start needs these
+    import venv
+    import zipfile
+
+    part = Path(tempfile.mkdtemp(prefix="part-", dir=environment.parent))
+    try:
+        venv.EnvBuilder(symlinks=True).create(part)
+        site = part / "lib" / f"python{python_here()}" / "site-packages"
+        with zipfile.ZipFile(file) as packed:
+            for name in packed.namelist():
+                if name.startswith(WHEELS) and name.endswith(".whl"):
+                    wheel = Path(packed.extract(name, part))
+                    with zipfile.ZipFile(wheel) as unpacked:
+                        _install(unpacked, site)
+                    wheel.unlink()
+                elif name.startswith(f"{folder}/"):
+                    packed.extract(name, site)
+        part.rename(environment)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if not environment.is_dir():  # else another process was quicker
+            sys.exit(f"{file}: cannot be unpacked into {environment}: {error.strerror or error}")
+
+
+def _install(wheel: "zipfile.ZipFile", site: Path) -> None:
+    """Unpack ``wheel`` into the folder ``site`` of a virtual environment."""
+    for member in wheel.infolist():
+        first, _, rest = member.filename.partition("/")
+        scheme, _, inner = rest.partition("/")
+        goal = site
+        if first.endswith(".data"):
+            if scheme not in SCHEMES or not inner:
+                continue
+            member.filename, goal = inner, Path(os.path.normpath(site / SCHEMES[scheme]))
+        target = wheel.extract(member, goal)
+        if member.external_attr >> 16 & 0o100 and not member.is_dir():
+            Path(target).chmod(0o755)

@@ -1,0 +1,1 @@
+"""What is built: which job, and which of its files."""

@@ -1,0 +1,194 @@
+"""What is built: a job in a folder, or in a git repository that is cloned for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pyjob.errors import BuildError
+from pyjob.git.clone import clone, is_repository_url
+from pyjob.git.command import GitError
+from pyjob.git.work_tree import WorkTree
+from pyjob.job.job import secret_files
+from pyjob.manifest import Manifest, find_manifest
+from pyjob.manifest.layers import repository_of
+from pyjob.requirements.requirement import LineError
+from pyjob.ship.requirements.handover import git_variables
+from pyjob.ship.requirements.login import without_logins
+from pyjob.ship.source.selection import Selection, selected
+
+CLONE = "clone"
+_MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody asks to have built.
+
+    ``target``: a folder, a manifest, a Python file, or the URL of a git repository; of the latter, ``branch``
+    (by default the remote's own) and ``directory``. ``from_git``: what the manifest's `git` section names is
+    built, not what is in the folder.
+    """
+
+    target: str
+    branch: str = ""
+    directory: str = ""
+    from_git: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A job and the files that are packed, which are all below ``root``.
+
+    ``run``: what `pyjob run` is given. ``commit`` is empty outside of git, and ends in ``-dirty`` where what
+    is packed differs from it; ``date`` is the commit's, in seconds since 1970, 0 where it says nothing.
+    """
+
+    manifest: Manifest
+    root: Path
+    run: Path
+    files: tuple[Path, ...]
+    commit: str
+    date: int
+    warnings: tuple[str, ...]
+
+
+def source_of(wanted: Wanted, folder: Path, *, cwd: Path, leave_out: Iterable[Path]) -> Source:
+    """Find out what is to be built; a repository is cloned below ``folder``, which is this user's alone.
+
+    ``leave_out``: files that are none of the job's, such as the one to be built. Raises `BuildError` and
+    `ManifestError`.
+    """
+    target = wanted.target
+    if wanted.from_git:
+        named = find_manifest(cwd / target, environ={}, cwd=cwd).git
+        if not named.remote:
+            raise BuildError(f"{target}: --from-git: expected git.remote in the manifest, found nothing")
+        wanted = Wanted(named.remote, wanted.branch or named.branch, wanted.directory or named.directory)
+    elif not is_repository_url(target) and not _is_bare(cwd / target):
+        if wanted.branch or wanted.directory:
+            raise BuildError(
+                f"{target}: --branch and --directory are for a git repository, and this is a folder (its "
+                "manifest names one: --from-git)"
+            )
+        return _in_folder(cwd / target, cwd, leave_out)
+    return _in_folder(_cloned(wanted, folder, cwd), folder / CLONE, leave_out)
+
+
+def _is_bare(path: Path) -> bool:
+    return (path / "HEAD").is_file() and (path / "objects").is_dir()
+
+
+def _cloned(wanted: Wanted, folder: Path, cwd: Path) -> Path:
+    """The folder of the job in a fresh clone."""
+    url = wanted.target
+    if not is_repository_url(url):
+        url = (cwd / url).resolve().as_uri()  # of a path, git takes the whole history
+    directory = PurePosixPath(os.path.normpath(wanted.directory or "."))
+    if directory.is_absolute() or ".." in directory.parts:
+        raise BuildError(f"--directory: expected a folder of the repository, found {wanted.directory!r}")
+    root = folder / CLONE
+    try:
+        # A login in the URL would be on the command line of git, which everybody here can see.
+        plain, logins = without_logins(f"git+{url}", is_index=False)
+        variables = git_variables(logins, folder, os.environ)
+        clone(plain.removeprefix("git+"), wanted.branch, root, variables)
+    except LineError as error:
+        raise BuildError(f"the URL of the repository: {error}") from None
+    except GitError as error:
+        raise BuildError(f"{error}{f' ({error.remedy})' if error.remedy else ''}") from None
+    job = root / directory
+    if not job.is_dir() or not job.resolve().is_relative_to(root.resolve()):
+        raise BuildError(f"there is no folder {str(directory)!r} in that repository (--directory names it)")
+    return job
+
+
+def _in_folder(target: Path, cwd: Path, leave_out: Iterable[Path]) -> Source:
+    manifest = find_manifest(target, environ={}, cwd=cwd)
+    _check_entry(manifest)
+    others = _files_outside(manifest)
+    secret = secret_files(manifest)
+    left_out = {*secret, *(file.resolve() for file in leave_out)}
+    try:
+        tree = WorkTree.around(manifest.folder)
+        selection = selected(manifest.folder, tree, left_out)
+        last = tree.commit() if tree else None
+    except GitError as error:
+        raise BuildError(f"{error}{f': {error.remedy}' if error.remedy else ''}") from None
+    run = _run(target, manifest)
+    files = tuple(sorted({*selection.files, *others}))
+    _check_packed(manifest, run, selection, tree)
+    commit, seconds = last or ("", 0)
+    if selection.changed or selection.is_untracked:
+        commit, seconds = f"{commit}-dirty" if commit else "", 0
+    root = _root(manifest, tree, files)
+    return Source(manifest, root, run, files, commit, seconds, tuple(_warnings(selection, manifest)))
+
+
+def _check_entry(manifest: Manifest) -> None:
+    """Fail before minutes of work where nothing could run."""
+    path = manifest.jobtype_extra.entrypoint_path
+    if not (manifest.folder / path).is_file():
+        raise BuildError(
+            f"{manifest.source}: jobtype_extra.entrypoint_path: expected an existing file, found nothing at "
+            f"{path!r}"
+        )
+
+
+def _run(target: Path, manifest: Manifest) -> Path:
+    """What the built file gives to `pyjob run`, as somebody gave it here."""
+    return target.parent.resolve() / target.name if target.is_file() else manifest.folder
+
+
+def _files_outside(manifest: Manifest) -> list[Path]:
+    """What the job has elsewhere in its repository: the manifest that it extends."""
+    return [file.parent.resolve() / file.name for file in manifest.files]
+
+
+def _root(manifest: Manifest, tree: WorkTree | None, files: Sequence[Path]) -> Path:
+    """The folder above all ``files``: of the repository, or of those alone."""
+    if tree is not None:
+        return tree.root
+    root = repository_of(manifest.folder, {"git": {"directory": manifest.git.directory}})
+    if all(file.is_relative_to(root) for file in files):
+        return root
+    return Path(os.path.commonpath([manifest.folder, *files]))
+
+
+def _check_packed(manifest: Manifest, run: Path, selection: Selection, tree: WorkTree | None) -> None:
+    """A job without its manifest or its code is none."""
+    entry = manifest.folder / manifest.jobtype_extra.entrypoint_path
+    needed = [Path(os.path.normpath(entry)), *(() if run == manifest.folder else (run,))]
+    needed += [file.parent.resolve() / file.name for file in manifest.files[:1]]
+    packed = {*selection.files}
+    for file in needed:
+        if file not in packed and file.resolve() not in packed:
+            name = os.path.relpath(file, manifest.folder)
+            why = f"git does not track it: git add {name}" if tree else "it is left out by an ignore rule"
+            raise BuildError(f"{name}: expected among the files to be packed, but {why}")
+
+
+def _warnings(selection: Selection, manifest: Manifest) -> Iterable[str]:
+    def told(files: Sequence[Path]) -> str:
+        names = [os.path.relpath(file, manifest.folder) for file in files]
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        return ", ".join(names[:_MOST_NAMED]) + more
+
+    if selection.is_untracked:
+        files = told(selection.files)
+        yield f"git tracks nothing in this folder: packing all that it does not ignore ({files})"
+    if selection.untracked:
+        yield f"not in git, so not packed: {told(selection.untracked)}"
+    if selection.changed:
+        yield f"packed as they are here, which is not what the last commit has: {told(selection.changed)}"
+    if selection.secret:
+        yield f"never packed, since they look like secrets: {told(selection.secret)}"
+    if selection.submodules:
+        yield f"submodules are not packed: {told(selection.submodules)}"
+    if selection.pointers:
+        yield (
+            "pointers of git LFS in place of their files, so the job will not find what it expects: "
+            f"{told(selection.pointers)} (git lfs pull)"
+        )

@@ -1,0 +1,305 @@
+"""Building a job into one file: what is packed, the same bytes for the same parts, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.built import built, everything_in, job_in, packed_files, pyjob_build, ran, wheel_in
+from tests.repositories import UNCONFIGURED, committed, git, needs_git, repository
+from tests.servers import PATIENCE
+
+pytest.importorskip("pex")
+pytestmark = needs_git
+
+GREETING = {"greeting/__init__.py": "HELLO = 'hello'\n", "greeting-1.0.data/data/share/greeting": "data\n"}
+GREETS = """\
+import sys
+from pathlib import Path
+
+from greeting import HELLO
+
+
+class Job:
+    def perform(self) -> str:
+        return HELLO + " " + Path(sys.prefix, "share", "greeting").read_text().strip()
+"""
+REQUIRES = "  requirements_path: requirements.txt"
+
+
+def greeting_job(folder: Path) -> Path:
+    job = job_in(folder, extra=REQUIRES, code=GREETS)
+    (job / "requirements.txt").write_text("greeting>=1\n")
+    return job
+
+
+def refused(*arguments: str | Path, cwd: Path, **variables: str) -> str:
+    """What the command says where it builds nothing, and leaves nothing behind but a log."""
+    before = {*cwd.iterdir()}
+    ended = pyjob_build(*arguments, cwd=cwd, env=variables)
+    assert ended.returncode == 1, ended.stdout
+    left = {path.name for path in {*cwd.iterdir()} - before} - {"tmp"}
+    assert left <= {"doubler-0.0.1.pex.log"}
+    assert list((cwd / "tmp").iterdir()) == []
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_the_same_wheelhouse_makes_the_same_bytes(tmp_path: Path) -> None:
+    wheelhouse = tmp_path / "wheels"
+    wheel_in(wheelhouse, "greeting", GREETING)
+    digests = set()
+    for name in ("here", "there"):
+        greeting_job(tmp_path / name / "job")
+        (tmp_path / name / "job" / "factor.txt").touch()
+        summary = built("job", "--wheelhouse", wheelhouse, "--sbom", "bill.json", cwd=tmp_path / name)
+        file = tmp_path / name / "doubler-0.0.1.pex"
+        assert summary["file"] == str(file)
+        digests.add((summary["sha256"], (tmp_path / name / "bill.json").read_text()))
+        os.utime(wheelhouse / "greeting-1.0-py3-none-any.whl", (0, 0))
+    assert len(digests) == 1
+    assert json.loads(ran(file, "call", temporary=tmp_path).stdout) == "hello data"
+    for member, content in everything_in(file):
+        assert str(tmp_path).encode() not in content, member
+    _is_a_bill_of_materials(tmp_path / "there" / "bill.json", digests.pop()[0])
+
+
+def _is_a_bill_of_materials(file: Path, digest: str) -> None:
+    validation = pytest.importorskip("cyclonedx.validation.json")
+    schema = pytest.importorskip("cyclonedx.schema")
+    assert validation.JsonStrictValidator(schema.SchemaVersion.V1_6).validate_str(file.read_text()) is None
+    bill = json.loads(file.read_text())
+    assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
+    components = {one["name"]: one for one in bill["components"]}
+    assert components["greeting"]["purl"] == "pkg:pypi/greeting@1.0"
+    assert components["greeting"]["licenses"] == [{"license": {"id": "MIT"}}]
+    assert {"pyjob", "waitress", "Werkzeug", "PyYAML", "prometheus_client"} <= {*components}
+    assert "purl" not in components["pyjob"], "on PyPI, that is another project"
+
+
+def test_what_git_tracks_is_packed_and_nothing_else(tmp_path: Path) -> None:
+    job = job_in(tmp_path / "team" / "job", fields="extends: ../base.yaml\nsecret_runtime_env_file: .env")
+    (tmp_path / "team" / "base.yaml").write_text("labels: {team: a}\n")
+    (job / "tool.sh").write_text("#!/bin/sh\n")
+    (job / "tool.sh").chmod(0o755)
+    (job / "link").symlink_to("factor.txt")
+    (tmp_path / "team" / "shared.txt").write_text("shared\n")
+    (job / "shared.txt").symlink_to("../shared.txt")
+    (job / ".env").write_text("A=1\n")
+    (job / ".gitignore").write_text(".env\n")
+    committed(repository(tmp_path / "team"))
+    (job / "notes.txt").write_text("not in git")
+    (job / "factor.txt").write_text("3")
+    summary = built("team/job", "-o", "job.pex", "--no-docs", cwd=tmp_path)
+    head = git(job, "rev-parse", "HEAD").strip()
+    assert summary["commit"] == f"{head}-dirty"
+    assert "not in git, so not packed: notes.txt" in summary["warnings"]
+    changed = "packed as they are here, which is not what the last commit has: factor.txt"
+    assert changed in summary["warnings"]
+    assert not any(one["name"].startswith("swagger") for one in summary["packages"])
+    packed = packed_files(tmp_path / "job.pex")
+    assert {*packed} == {
+        *(f"job/{name}" for name in ("job.yaml", "job.py", "factor.txt", "tool.sh", ".gitignore")),
+        *("job/link", "job/shared.txt", "base.yaml"),
+    }
+    assert packed["job/factor.txt"] == b"3"
+    assert packed["job/shared.txt"] == b"shared\n"
+
+
+def test_a_repository_is_cloned_with_its_branch_and_directory(tmp_path: Path) -> None:
+    job_in(tmp_path / "team" / "jobs" / "doubler")
+    committed(repository(tmp_path / "team"))
+    git(tmp_path / "team", "switch", "--quiet", "--create", "next")
+    (tmp_path / "team" / "jobs" / "doubler" / "factor.txt").write_text("5")
+    git(tmp_path / "team", "add", "--all")
+    committed(tmp_path / "team")
+    head = git(tmp_path / "team", "rev-parse", "HEAD").strip()
+    git(tmp_path / "team", "switch", "--quiet", "main")
+    url = (tmp_path / "team").as_uri()
+    summary = built(url, "--branch", "next", "--directory", "jobs/doubler", "-o", "a.pex", cwd=tmp_path)
+    assert (summary["commit"], summary["warnings"]) == (head, [])
+    ended = ran(tmp_path / "a.pex", "call", "x:=4", temporary=tmp_path)
+    assert ended.stdout.strip() == "20.0"
+
+    # What the manifest names, not what is beside it.
+    fields = f"git: {{remote: '{url}', branch: next, directory: jobs/doubler}}"
+    (tmp_path / "job.yaml").write_text(
+        "name: other\nowner_email: a@example.com\njobtype: python3:latest\n"
+        f"{fields}\njobtype_extra: {{entrypoint_path: job.py}}\n"
+    )
+    assert built("--from-git", ".", "-o", "b.pex", cwd=tmp_path)["sha256"] == summary["sha256"]
+
+
+def test_outside_of_git_what_tools_leave_behind_and_secrets_stay_out(tmp_path: Path) -> None:
+    job = job_in(tmp_path / "job")
+    for name in ("__pycache__/a.pyc", ".venv/pyvenv.cfg", "env/pyvenv.cfg", "env/lib/a.py", "data/a.csv"):
+        (job / name).parent.mkdir(parents=True, exist_ok=True)
+        (job / name).write_text("a")
+    for name in (".env", ".env.local", ".env.dist", "debug.log", ".gitignore"):
+        (job / name).write_text("*.log\n")
+    summary = built("job", "-o", "job/job.pex", "--no-docs", cwd=tmp_path)
+    again = built("job", "-o", "job/job.pex", "--no-docs", cwd=tmp_path)
+    names = {"job.yaml", "job.py", "factor.txt", "data/a.csv", ".env.dist", ".gitignore"}
+    assert {*packed_files(tmp_path / "job" / "job.pex")} == names
+    assert summary["warnings"] == ["never packed, since they look like secrets: .env, .env.local"]
+    assert again["sha256"] == summary["sha256"], "it does not pack itself"
+
+
+def test_in_a_repository_without_anything_tracked_all_is_packed_with_a_warning(tmp_path: Path) -> None:
+    job = job_in(tmp_path / "job")
+    git(job, "init", "--quiet")
+    summary = built("job", "--no-docs", cwd=tmp_path)
+    (warning,) = summary["warnings"]
+    assert warning.startswith("git tracks nothing in this folder: packing all that it does not ignore")
+    assert "job.py" in warning
+    assert summary["commit"] == ""
+
+
+def test_secrets_of_the_build_are_in_nothing_that_is_packed(tmp_path: Path) -> None:
+    secret = "correct-horse-battery-staple"
+    job = job_in(tmp_path / "job", fields="secret_build_env_file: .env.build\nbuild_env: {FLAVOUR: sweet}")
+    (job / ".env.build").write_text(f"TOKEN={secret}\nUSER_OF_GIT=factor\n")
+    built("job", "-o", "job.pex", cwd=tmp_path)
+    for member, content in everything_in(tmp_path / "job.pex"):
+        assert secret.encode() not in content, member
+        assert b".env.build" not in member.encode(), member
+    (job / "settings.py").write_text(f"TOKEN = '{secret}'\n")
+    told = refused("job", cwd=tmp_path)
+    assert "a secret would be packed: settings.py holds the value of TOKEN" in told
+    assert secret not in told
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            "secret_build_env_file: .env.build",
+            "expected the file .env.build, found nothing: copy .env.build.dist",
+        ),
+        ("version: one", "version: expected a semantic version"),
+    ],
+)
+def test_a_manifest_that_cannot_be_built_is_told(tmp_path: Path, fields: str, told: str) -> None:
+    job = job_in(tmp_path / "job", fields=fields)
+    (job / ".env.build.dist").write_text("TOKEN=\n")
+    assert told in refused("job", cwd=tmp_path)
+
+
+def test_what_cannot_be_packed_is_told(tmp_path: Path) -> None:
+    job = job_in(tmp_path / "job")
+    (job / "dangling").symlink_to("nowhere")
+    assert "dangling: a link that leads nowhere" in refused("job", cwd=tmp_path)
+    (job / "dangling").unlink()
+    (job / "passwd").symlink_to("/etc/passwd")
+    assert "passwd: a link that leads out" in refused("job", cwd=tmp_path)
+    (job / "passwd").unlink()
+    repository(job)
+    git(job, "rm", "--cached", "--quiet", "job.py")
+    assert (
+        "job.py: expected among the files to be packed, but git does not track it: git add job.py"
+        in refused("job", cwd=tmp_path)
+    )
+    (job / "job.py").unlink()
+    assert "jobtype_extra.entrypoint_path: expected an existing file" in refused("job", cwd=tmp_path)
+    assert "expected an existing file or folder" in refused("nothing", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--branch", "main", "job"], "--branch and --directory are for a git repository"),
+        (["-o", "job", "job"], "expected the name of a file, found a folder"),
+        (["-o", "no/job.pex", "job"], "there is no folder"),
+        (["file:///nowhere/at/all"], "git clone failed"),
+        (["--directory", "../..", "file:///nowhere"], "expected a folder of the repository"),
+        (["--from-git", "job"], "git clone failed"),
+    ],
+)
+def test_options_that_lead_nowhere_are_told(tmp_path: Path, arguments: list[str], told: str) -> None:
+    job_in(tmp_path / "job")
+    # No host is asked: git is told to find none.
+    blocked = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.proxy", "GIT_CONFIG_VALUE_0": "127.0.0.1:1"}
+    assert told in refused(*arguments, cwd=tmp_path, **blocked)
+
+
+def test_a_requirement_that_is_nowhere_is_told_with_the_place_of_the_log(tmp_path: Path) -> None:
+    greeting_job(tmp_path / "job")
+    (tmp_path / "wheels").mkdir()
+    told = refused("job", "--wheelhouse", "wheels", cwd=tmp_path)
+    assert "greeting" in told
+    log = tmp_path / "doubler-0.0.1.pex.log"
+    assert str(log) in told
+    assert "greeting" in log.read_text()
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+    greeting_job(tmp_path / "job")
+    wheelhouse = tmp_path / "wheels"
+    wheel_in(wheelhouse, "greeting", GREETING)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "doubler-0.0.1.pex").write_text("the last one")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pyjob", "build", "job", "--wheelhouse", "wheels"],
+        cwd=tmp_path,
+        env={**os.environ, **UNCONFIGURED, "TMPDIR": str(tmp_path / "tmp")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "requirements" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    told = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(PATIENCE) == 1
+    assert "interrupted: nothing was written" in told
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert (tmp_path / "doubler-0.0.1.pex").read_text() == "the last one"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root mounts a small disk")
+    job_in(tmp_path / "job")
+    small = tmp_path / "small"
+    small.mkdir()
+    script = (
+        'mount -t tmpfs -o size=200k tmpfs "$1" && exec "$2" -m pyjob build job -o "$1/job.pex" --no-docs'
+    )
+    ended = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", str(small), sys.executable],
+        cwd=tmp_path,
+        env={**os.environ, **UNCONFIGURED},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    if "Operation not permitted" in ended.stderr:
+        pytest.skip("namespaces are not allowed here")
+    assert ended.returncode == 1
+    assert "No space left on device" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_its_file_is_a_pex_that_its_tools_read(tmp_path: Path) -> None:
+    job_in(tmp_path / "job")
+    built("job", "-o", "job.pex", "--no-docs", cwd=tmp_path)
+    with zipfile.ZipFile(tmp_path / "job.pex") as packed:
+        info = json.loads(packed.read("PEX-INFO"))
+    assert any(name.startswith("waitress-") for name in info["distributions"])
+    said = ran(
+        tmp_path / "job.pex",
+        *("-c", "import waitress, pyjob; print(pyjob.__name__)"),
+        temporary=tmp_path,
+        env={"PEX_INTERPRETER": "1", "PEX_ROOT": str(tmp_path / "root")},
+    )
+    assert said.stdout == "pyjob\n", said.stderr

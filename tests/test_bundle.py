@@ -1,0 +1,275 @@
+"""A built file at work: served, called, on machines that have nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+
+from pyjob.ship.packing.preamble import machine_here, start
+from tests.built import built, job_in, ran
+from tests.repositories import committed, git, needs_git, repository
+from tests.servers import PATIENCE, ask, started
+
+pytest.importorskip("pex")
+pytestmark = needs_git
+
+PYTHON = "{}.{}".format(*sys.version_info)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("built")
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the built file unpacks its packages, for all tests."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def file(home: Path) -> Path:
+    job = job_in(home / "job", fields="secret_runtime_env_file: .env\nruntime_env: {LOG_LEVEL: debug}")
+    (job / ".env.dist").write_text("PASSWORD=\n")
+    (job / ".gitignore").write_text(".env\n")
+    committed(repository(job))
+    built(job, "-o", "doubler.pex", cwd=home)
+    (home / ".env").write_text("PASSWORD=correct-horse-battery\n")
+    return home / "doubler.pex"
+
+
+@pytest.fixture(scope="module")
+def commit(file: Path) -> str:
+    return git(file.parent / "job", "rev-parse", "HEAD").strip()
+
+
+def test_it_serves_as_pyjob_run_does(file: Path, temporary: Path, commit: str) -> None:
+    command = [str(file), "--host", "127.0.0.1", "--port", "0", "--self-test"]
+    with started([sys.executable, *command], cwd=file.parent, env={"TMPDIR": str(temporary)}) as server:
+        server.wait_until("/ready", 200)
+        assert ask(server, "POST", "/perform", b'{"x": 4}')[2] == 8
+        assert ask(server, "GET", "/health")[2]["git_version"] == commit
+        folder = Path(ask(server, "POST", "/folder")[2])
+        assert folder.is_relative_to(temporary)
+        assert (folder / "written").exists(), "the working directory can be written to"
+        assets = re.findall(r'(?:src|href)="([^"]+)"', ask(server, "GET", "/docs")[2].decode())
+        assert len(assets) >= 3
+        for asset in assets:
+            assert ask(server, "GET", urljoin("/docs", asset))[0] in (200, 307), asset
+        assert server.stop() == 0
+    assert not folder.exists()
+
+
+def test_the_folder_that_is_asked_for_stays(file: Path, temporary: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "fetched").write_text("mine")
+    (kept / "factor.txt").write_text("3")
+    ended = ran(file, "--workdir", str(kept), "call", "/folder", temporary=temporary)
+    assert json.loads(ended.stdout) == str(kept)
+    assert (kept / "fetched").read_text() == "mine"
+    assert (kept / "factor.txt").read_text() == "2", "what is packed is written anew"
+
+
+def test_it_calls_checks_and_tells_its_version(file: Path, temporary: Path, commit: str) -> None:
+    assert ran(file, "call", "x:=4", temporary=temporary).stdout.strip() == "8.0"
+    assert ran(file, "call", "--example", temporary=temporary).stdout.strip() == "42.0"
+    checked = ran(file, "check", "--run", temporary=temporary)
+    assert checked.returncode == 0, checked.stdout
+    version = ran(file, "--version", temporary=temporary).stdout
+    assert version.startswith(f"doubler 0.0.1, commit {commit} (pyjob ")
+    assert "waitress" in ran(file, "version", temporary=temporary).stdout
+
+
+def test_its_help_names_the_commands_and_the_options_are_those_of_run(file: Path, temporary: Path) -> None:
+    told = ran(file, "--help", temporary=temporary).stdout
+    for word in ("call", "check", "access", "--workdir", "PYJOB_RUNTIME_ENV_FILE", f"Python {PYTHON}"):
+        assert word in told
+    assert "--drain-delay" in ran(file, "run", "--help", temporary=temporary).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["chekc"], "there is no command 'chekc': there are run, check, call"),
+        (["--reload"], "a job in a built file does not change"),
+        (["--prot", "80"], "did you mean --port"),
+    ],
+)
+def test_wrong_usage_is_told(file: Path, temporary: Path, arguments: list[str], told: str) -> None:
+    ended = ran(file, *arguments, temporary=temporary)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+
+
+def test_without_its_secrets_it_says_where_they_are_looked_for(
+    file: Path, temporary: Path, tmp_path: Path
+) -> None:
+    alone = shutil.copy(file, tmp_path)
+    ended = ran(Path(alone), "call", temporary=temporary)
+    assert ended.returncode == 1
+    assert f"expected the file {tmp_path}/.env, or one that PYJOB_RUNTIME_ENV_FILE names" in ended.stderr
+    assert ".env.dist" in ended.stderr
+    for variables in (
+        {"PYJOB_SECRETS": "environment", "PASSWORD": "secret"},
+        {"PYJOB_RUNTIME_ENV_FILE": str(file.parent / ".env")},
+    ):
+        assert ran(Path(alone), "call", temporary=temporary, env=variables).stdout.strip() == "2.0"
+
+
+def test_several_first_starts_at_once_all_work(file: Path, tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda x: ran(file, "call", f"x:={x}", temporary=tmp_path), range(3)))
+    assert [one.stdout.strip() for one in ended] == ["0.0", "2.0", "4.0"]
+    (own,) = tmp_path.iterdir()
+    (root,) = own.iterdir()
+    assert sorted(path.name.partition("-")[0] for path in root.iterdir()) == ["used", "venv"]
+
+
+def test_packages_that_may_have_been_cleaned_away_are_unpacked_again(file: Path, tmp_path: Path) -> None:
+    assert ran(file, "call", temporary=tmp_path).returncode == 0
+    (root,) = tmp_path.glob("pyjob-*/*")
+    for waitress in root.glob("venv-*/lib/*/site-packages/waitress"):
+        shutil.rmtree(waitress)
+    os.utime(root / "used", (0, 0))
+    assert ran(file, "call", temporary=tmp_path).stdout.strip() == "2.0"
+
+
+def test_a_process_that_was_killed_leaves_nothing_for_long(file: Path, temporary: Path) -> None:
+    command = [sys.executable, str(file), "--host", "127.0.0.1", "--port", "0"]
+    with started(command, cwd=file.parent, env={"TMPDIR": str(temporary)}) as server:
+        server.wait_until("/ready", 200)
+        folder = Path(ask(server, "POST", "/folder")[2])
+        os.utime(folder, (0, 0))
+        assert ran(file, "call", temporary=temporary).returncode == 0
+        assert folder.exists(), "it is in use"
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait(PATIENCE)
+    os.utime(folder, (0, 0))
+    assert ran(file, "call", temporary=temporary).returncode == 0
+    assert not folder.exists()
+
+
+def test_a_folder_that_others_may_write_to_is_refused(file: Path, tmp_path: Path) -> None:
+    own = tmp_path / f"pyjob-{os.getuid()}"
+    own.mkdir()
+    own.chmod(0o777)
+    ended = ran(file, "--version", temporary=tmp_path)
+    assert ended.returncode == 1
+    assert f"{own}: expected a folder of this user alone" in ended.stderr
+    own.rmdir()
+    own.symlink_to("/var")
+    assert "expected a folder of this user alone" in ran(file, "--version", temporary=tmp_path).stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "machine", "told"),
+    [
+        ("3.9", machine_here(), f"needs Python 3.9, and this is {PYTHON}: python3.9 price.pex"),
+        (PYTHON, "Linux vax", f"was built for Linux vax, and this is {machine_here()}"),
+    ],
+)
+def test_another_python_or_machine_is_told_which_one_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str, machine: str, told: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["price.pex"])
+    with pytest.raises(SystemExit) as ended:
+        start(python, machine, "identity", "module", "folder")
+    assert str(ended.value).startswith(f"price.pex: {told}")
+
+
+def test_pythonpath_does_not_mix_with_what_is_inside(file: Path, temporary: Path, tmp_path: Path) -> None:
+    (tmp_path / "waitress.py").write_text("raise ImportError('the wrong one')")
+    ended = ran(file, "call", temporary=temporary, env={"PYTHONPATH": str(tmp_path)})
+    assert ended.stdout.strip() == "2.0"
+
+
+AIR_GAPPED = """
+set -eu
+mount --make-rprivate /
+ip link set lo up
+mount -t tmpfs tmpfs "$1"
+chmod 1777 "$1"
+while read -r _ _ _ _ point _; do
+    case $point in "$1"|/proc*|/sys*|/dev*) ;; *) mount -o remount,bind,ro "$point" || true;; esac
+done < /proc/self/mountinfo 2>/dev/null
+if touch "$2" 2>/dev/null; then echo "still writable"; exit 3; fi
+exec setpriv --reuid=65534 --regid=65534 --clear-groups env -i TMPDIR="$1" PYJOB_SECRETS=environment \
+    "$3" "$4" --host 127.0.0.1 --port 0
+"""
+ASKING = """
+import http.client, json, re, subprocess, sys, urllib.parse
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+said = ""
+for line in process.stdout:
+    said += line
+    if found := re.search(r"http://127.0.0.1:(\\d+)", line):
+        break
+else:
+    sys.exit(said)
+
+
+def ask(method, path, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
+    connection.request(method, path, body)
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+while ask("GET", "/ready")[0] != 200:
+    pass
+status, page = ask("GET", "/docs")
+assets = re.findall(r'(?:src|href)="([^"]+)"', page)
+statuses = [ask("GET", urllib.parse.urljoin("/docs", asset))[0] for asset in assets]
+outside = [asset for asset in assets if "//" in asset]
+print(json.dumps([ask("POST", "/perform", '{"x": 4}'), status, outside, statuses]))
+process.terminate()
+process.wait()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces of its own")
+def test_it_serves_where_there_is_no_network_no_home_and_nothing_to_write_to(
+    file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # The one of the system, since another user may not look into root's home.
+    python = f"/usr/bin/python{PYTHON}"
+    lacking = [name for name in ("unshare", "ip", "setpriv") if shutil.which(name) is None]
+    if lacking or not Path(python).exists():
+        pytest.skip(f"not installed: {', '.join(lacking) or python}")
+    # Below /tmp itself: another user may not look into pytest's folders either.
+    public = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        public.chmod(0o755)
+        copy = Path(shutil.copy(file, public))
+        copy.chmod(0o755)
+        scratch = public / "scratch"
+        scratch.mkdir()
+        inside = ["bash", "-c", AIR_GAPPED, "air-gapped", str(scratch), str(public / "x"), python, str(copy)]
+        ended = subprocess.run(
+            ["unshare", "--net", "--mount", sys.executable, "-c", ASKING, *inside],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if "Operation not permitted" in ended.stderr:
+            pytest.skip("namespaces are not allowed here")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        answer, docs, outside, assets = json.loads(ended.stdout.splitlines()[-1])
+        assert answer == [200, "8.0"]
+        assert (docs, outside) == (200, [])
+        assert len(assets) >= 3
+        assert set(assets) <= {200, 307}
+    finally:
+        shutil.rmtree(public)
