@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
 import io
 import json
 import os
@@ -100,28 +97,6 @@ def ran(
         timeout=120,
         check=False,
     )
-
-
-def wheel_in(folder: Path, name: str, modules: Mapping[str, str], tag: str = "py3-none-any") -> Path:
-    """Write a wheel of ``modules`` (texts by path), version 1.0."""
-    folder.mkdir(parents=True, exist_ok=True)
-    info = f"{name}-1.0.dist-info"
-    members = {
-        **modules,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nLicense: MIT\n",
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    record = io.StringIO()
-    rows = csv.writer(record, lineterminator="\n")
-    for path, text in members.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        rows.writerow((path, f"sha256={digest}", len(text.encode())))
-    rows.writerow((f"{info}/RECORD", "", ""))
-    file = folder / f"{name}-1.0-{tag}.whl"
-    with zipfile.ZipFile(file, "w") as wheel:
-        for path, text in {**members, f"{info}/RECORD": record.getvalue()}.items():
-            wheel.writestr(path, text)
-    return file
 
 
 def everything_in(file: Path) -> Iterator[tuple[str, bytes]]:

@@ -12,26 +12,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.built import built, everything_in, job_in, packed_files, pyjob_build, ran, wheel_in
+from tests.built import built, everything_in, job_in, packed_files, pyjob_build, ran
+from tests.distributions import wheel
 from tests.repositories import UNCONFIGURED, committed, git, needs_git, repository
 from tests.servers import PATIENCE
 
 pytest.importorskip("pex")
 pytestmark = needs_git
 
-GREETING = {"greeting/__init__.py": "HELLO = 'hello'\n", "greeting-1.0.data/data/share/greeting": "data\n"}
 GREETS = """\
 import sys
 from pathlib import Path
 
-from greeting import HELLO
+from greeting import VERSION
 
 
 class Job:
     def perform(self) -> str:
-        return HELLO + " " + Path(sys.prefix, "share", "greeting").read_text().strip()
+        return VERSION + " " + Path(sys.prefix, "share", "greeting").read_text().strip()
 """
 REQUIRES = "  requirements_path: requirements.txt"
+
+
+def greeting_wheel(folder: Path) -> None:
+    """Write a wheel that has a file beside its module."""
+    with zipfile.ZipFile(wheel(folder, "greeting", "1.0"), "a") as archive:
+        archive.writestr("greeting-1.0.data/data/share/greeting", "data\n")
 
 
 def greeting_job(folder: Path) -> Path:
@@ -54,7 +60,7 @@ def refused(*arguments: str | Path, cwd: Path, **variables: str) -> str:
 
 def test_the_same_wheelhouse_makes_the_same_bytes(tmp_path: Path) -> None:
     wheelhouse = tmp_path / "wheels"
-    wheel_in(wheelhouse, "greeting", GREETING)
+    greeting_wheel(wheelhouse)
     digests = set()
     for name in ("here", "there"):
         greeting_job(tmp_path / name / "job")
@@ -65,7 +71,7 @@ def test_the_same_wheelhouse_makes_the_same_bytes(tmp_path: Path) -> None:
         digests.add((summary["sha256"], (tmp_path / name / "bill.json").read_text()))
         os.utime(wheelhouse / "greeting-1.0-py3-none-any.whl", (0, 0))
     assert len(digests) == 1
-    assert json.loads(ran(file, "call", temporary=tmp_path).stdout) == "hello data"
+    assert json.loads(ran(file, "call", temporary=tmp_path).stdout) == "1.0 data"
     for member, content in everything_in(file):
         assert str(tmp_path).encode() not in content, member
     _is_a_bill_of_materials(tmp_path / "there" / "bill.json", digests.pop()[0])
@@ -79,7 +85,7 @@ def _is_a_bill_of_materials(file: Path, digest: str) -> None:
     assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
     components = {one["name"]: one for one in bill["components"]}
     assert components["greeting"]["purl"] == "pkg:pypi/greeting@1.0"
-    assert components["greeting"]["licenses"] == [{"license": {"id": "MIT"}}]
+    assert components["MarkupSafe"]["licenses"]
     assert {"pyjob", "waitress", "Werkzeug", "PyYAML", "prometheus_client"} <= {*components}
     assert "purl" not in components["pyjob"], "on PyPI, that is another project"
 
@@ -176,6 +182,16 @@ def test_secrets_of_the_build_are_in_nothing_that_is_packed(tmp_path: Path) -> N
     assert secret not in told
 
 
+def test_of_a_repository_the_secrets_of_the_build_are_taken_from_here(tmp_path: Path) -> None:
+    job = job_in(tmp_path / "job", fields="secret_build_env_file: .env.build")
+    (job / ".gitignore").write_text(".env.build\n")
+    url = committed(repository(job)).as_uri()
+    told = refused(url, cwd=tmp_path)
+    assert f"secret_build_env_file: expected the file {tmp_path / '.env.build'}" in told
+    (tmp_path / "secrets").write_text("TOKEN = not an env file: '\n")
+    assert "secrets:1: TOKEN" in refused(url, "--env-file", "secrets", cwd=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
@@ -242,7 +258,7 @@ def test_a_requirement_that_is_nowhere_is_told_with_the_place_of_the_log(tmp_pat
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     greeting_job(tmp_path / "job")
     wheelhouse = tmp_path / "wheels"
-    wheel_in(wheelhouse, "greeting", GREETING)
+    greeting_wheel(wheelhouse)
     (tmp_path / "tmp").mkdir()
     (tmp_path / "doubler-0.0.1.pex").write_text("the last one")
     process = subprocess.Popen(

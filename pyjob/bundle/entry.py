@@ -83,13 +83,17 @@ def _run(file: Path, contents: Contents, archive: Path, given: Sequence[str]) ->
     if "--reload" in rest:
         parser.error("argument --reload: a job in a built file does not change")
     with working_folder(archive, options.workdir) as folder:
-        job = str(folder / contents.path)
-        if command == "render":
-            place = 1 if rest and rest[0] in RENDERED_OF_A_JOB else len(rest) + 1
-            return pyjob_main([command, *rest[:place], job, *rest[place:]][: len(rest) + 2], program=file.name)
-        if not {"-h", "--help"} & {*rest}:
-            _find_secrets(file, Path(job), rest, may_be_missing=command == "check")
-        return pyjob_main([command, job, *rest], program=file.name)
+        job = folder / contents.path
+        if command != "render" and not {"-h", "--help"} & {*rest}:
+            _find_secrets(file, job, rest, may_be_missing=command == "check")
+        return pyjob_main([command, *_with_job(command, rest, str(job))], program=file.name)
+
+
+def _with_job(command: str, given: list[str], job: str) -> list[str]:
+    """The arguments ``given``, and the job where the command expects its path."""
+    if command != "render":
+        return [job, *given]
+    return [given[0], job, *given[1:]] if given and given[0] in RENDERED_OF_A_JOB else given
 
 
 def _find_secrets(file: Path, job: Path, given: Sequence[str], *, may_be_missing: bool) -> None:

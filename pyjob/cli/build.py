@@ -66,6 +66,12 @@ def add_to(commands: Commands) -> None:
         help="take all requirements from the wheels in DIR, and use no network",
     )
     parser.add_argument(
+        "--env-file",
+        type=Path,
+        metavar="FILE",
+        help="read this in place of the manifest's secret_build_env_file",
+    )
+    parser.add_argument(
         "--docs",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -107,7 +113,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.sbom is not None:
         check_sbom()
     wanted = Wanted(options.target, options.branch or "", options.directory or "", options.from_git)
-    order = Order(wanted, options.output, options.docs, options.wheelhouse)
+    order = Order(wanted, options.output, options.docs, options.wheelhouse, options.env_file)
     signal.signal(signal.SIGTERM, _interrupt)
     progress = _Progress()
     started = time.monotonic()

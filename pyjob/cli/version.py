@@ -18,6 +18,8 @@ EXTRAS = {
     "swagger-ui-bundle-v2": "Swagger UI (extra docs)",
     "a2wsgi": "ASGI web views (extra asgi)",
     "orjson": "JSON, faster (extra fast)",
+    "pex": "pyjob build (extra build)",
+    "cyclonedx-python-lib": "bills of materials (extra build)",
     "packaging": "versions of requirements (extra check)",
 }
 

@@ -18,13 +18,12 @@ from pyjob.manifest.document import Document, found, key_label
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field: dotted path, reader, default, and whether this version acts upon it (``in_force``)."""
+    """One field: dotted path, reader, default, and whether it has to be there."""
 
     path: str
     read: Callable[[object], object]
     default: object = ""
     required: bool = False
-    in_force: bool = True
 
     @property
     def section(self) -> str:
@@ -62,22 +61,22 @@ ROWS = (
     Row("jobtype_extra.stuck_after", fields.seconds, None),
     Row("jobtype_extra.cancel_on_disconnect", fields.flag, True),
     Row("jobtype_extra.home_page", fields.home_page, "/docs"),
-    Row("jobtype_extra.python_version", fields.text, in_force=False),
-    Row("jobtype_extra.debian_version", fields.text, in_force=False),
-    Row("jobtype_extra.check_requirements", fields.flag, None, in_force=False),
+    Row("jobtype_extra.python_version", fields.text),
+    Row("jobtype_extra.debian_version", fields.text),
+    Row("jobtype_extra.check_requirements", fields.flag, None),
     Row("jobtype_extra.cors_origins", fields.origins, ()),
-    Row("build_env", fields.build_env, {}, in_force=False),
+    Row("build_env", fields.build_env, {}),
     Row("runtime_env", fields.runtime_env, {}),
-    Row("secret_build_env_file", fields.inner_path, in_force=False),
+    Row("secret_build_env_file", fields.inner_path),
     Row("secret_runtime_env_file", fields.inner_path),
     Row("public_endpoints", fields.endpoints, ()),
     Row("labels", fields.labels, {}),
-    Row("replicas", fields.replicas, 1, in_force=False),
-    Row("resources.memory_min", fields.quantity, in_force=False),
-    Row("resources.memory_max", fields.quantity, in_force=False),
-    Row("resources.cpu_min", fields.quantity, in_force=False),
-    Row("resources.cpu_max", fields.quantity, in_force=False),
-    Row("system_dependencies", fields.packages, (), in_force=False),
+    Row("replicas", fields.replicas, 1),
+    Row("resources.memory_min", fields.quantity),
+    Row("resources.memory_max", fields.quantity),
+    Row("resources.cpu_min", fields.quantity),
+    Row("resources.cpu_max", fields.quantity),
+    Row("system_dependencies", fields.packages, ()),
     Row("image_type", fields.anything, None),
     Row("infrastructure_target", fields.anything, None),
     Row("docker", fields.anything, None),

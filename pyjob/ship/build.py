@@ -22,6 +22,7 @@ from pyjob.ship.package import Package, package_of
 from pyjob.ship.packing.archive import write_archive
 from pyjob.ship.packing.assembly import assemble
 from pyjob.ship.packing.contents import Contents
+from pyjob.ship.packing.preamble import python_here
 from pyjob.ship.requirements.gather import gather
 from pyjob.ship.requirements.prepared import prepared
 from pyjob.ship.runtime import extras_here, write_wheels
@@ -36,13 +37,15 @@ class Order:
     """What is to be built, and how.
 
     ``output``: the file, by default NAME-VERSION.pex in the current folder. ``docs``: whether Swagger UI is
-    packed. ``wheelhouse``: a folder of wheels, in place of any index.
+    packed. ``wheelhouse``: a folder of wheels, in place of any index. ``env_file`` is read in place of the
+    manifest's secret build file.
     """
 
     wanted: Wanted
     output: Path | None = None
     docs: bool = True
     wheelhouse: Path | None = None
+    env_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,9 @@ def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Bui
     source = source_of(order.wanted, folder, cwd=cwd, leave_out=leave_out)
     manifest = source.manifest
     target = _target(given or cwd / f"{manifest.name}-{manifest.version}.pex")
-    environment = build_environment(manifest, os.environ, cwd=cwd)
+    environment = build_environment(manifest, os.environ, cwd=cwd, env_file=_env_file(order, source))
     warnings = [*source.warnings, *map(str, (*manifest.warnings, *environment.remarks))]
+    warnings += _other_python(manifest)
     tell(f"{manifest.name} {manifest.version}: {len(source.files)} files{_commit_of(source)}")
     archive = folder / "job.tar"
     write_archive(archive, source.root, source.files, source.date)
@@ -100,6 +104,20 @@ def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Bui
     return Built(target, contents, size, digest, len(source.files), packages, tuple(warnings))
 
 
+def _env_file(order: Order, source: Source) -> Path | None:
+    """The file of build secrets that is not where the manifest says: a clone never has it."""
+    name = source.manifest.secret_build_env_file
+    if order.env_file is not None or not name or source.secrets == source.manifest.folder:
+        return order.env_file
+    file = source.secrets / name
+    if not file.is_file():
+        raise BuildError(
+            f"{source.manifest.source}: secret_build_env_file: expected the file {file}, since no repository "
+            "has it (another one is named by --env-file)"
+        )
+    return file
+
+
 def _check_pex() -> None:
     import importlib.util
 
@@ -115,6 +133,15 @@ def _target(target: Path) -> Path:
     if not target.parent.is_dir():
         raise BuildError(f"{target}: there is no folder {target.parent}")
     return target
+
+
+def _other_python(manifest: Manifest) -> Iterator[str]:
+    wanted = manifest.jobtype_extra.python_version
+    if wanted and ".".join(wanted.split(".")[:2]) != python_here():
+        yield (
+            f"{manifest.source}: jobtype_extra.python_version is {wanted}, but this is Python "
+            f"{python_here()}, and so the file needs that: build with Python {wanted} for that"
+        )
 
 
 def _commit_of(source: Source) -> str:

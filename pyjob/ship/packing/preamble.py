@@ -43,6 +43,8 @@ def start(python: str, machine: str, identity: str, module: str, folder: str) ->
     if machine_here() != machine:
         sys.exit(f"{file}: was built for {machine}, and this is {machine_here()}: build it on such a machine")
     root = _private(own_folder() / identity)
+    if os.statvfs(root).f_flag & os.ST_NOEXEC:
+        sys.exit(f"{root}: nothing there may be executed (noexec): set TMPDIR to another place")
     _lock(root)
     # It links to this interpreter, and another one may come.
     environment = root / f"venv-{zlib.crc32(f'{sys.version} {sys.base_prefix}'.encode()):08x}"

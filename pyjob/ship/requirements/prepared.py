@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyjob.environment import Environment
 from pyjob.environment.mask import LEAST, Mask
-from pyjob.errors import ManifestError, Problem
+from pyjob.errors import BuildError, ManifestError, Problem
 from pyjob.manifest import Manifest
 from pyjob.requirements.files import RequirementsFile, RequirementsFiles
 from pyjob.requirements.line import Line
@@ -63,8 +63,10 @@ def prepared(
 
     ``environment`` is that of the build. With a ``wheelhouse``, no line leads to the network. Raises
     `ManifestError` with all that is wrong with the files: lines that pip would not take, variables that are
-    not set.
+    not set; `BuildError` where there is no such folder.
     """
+    if wheelhouse is not None and not wheelhouse.is_dir():
+        raise BuildError(f"{wheelhouse}: expected a folder of wheels, found none")
     rewriter = _Rewriter(environment, is_offline=wheelhouse is not None)
     variables = rewriter.without_logins_of_pip()
     files = _files(manifest, rewriter)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pyjob.errors import BuildError
@@ -42,13 +42,15 @@ class Wanted:
 class Source:
     """A job and the files that are packed, which are all below ``root``.
 
-    ``run``: what `pyjob run` is given. ``commit`` is empty outside of git, and ends in ``-dirty`` where what
+    ``run``: what `pyjob run` is given. ``secrets``: the folder of the job's secret files, which no repository
+    has. ``commit`` is empty outside of git, and ends in ``-dirty`` where what
     is packed differs from it; ``date`` is the commit's, in seconds since 1970, 0 where it says nothing.
     """
 
     manifest: Manifest
     root: Path
     run: Path
+    secrets: Path
     files: tuple[Path, ...]
     commit: str
     date: int
@@ -61,9 +63,10 @@ def source_of(wanted: Wanted, folder: Path, *, cwd: Path, leave_out: Iterable[Pa
     ``leave_out``: files that are none of the job's, such as the one to be built. Raises `BuildError` and
     `ManifestError`.
     """
-    target = wanted.target
+    target, secrets = wanted.target, cwd
     if wanted.from_git:
-        named = find_manifest(cwd / target, environ={}, cwd=cwd).git
+        beside = find_manifest(cwd / target, environ={}, cwd=cwd)
+        named, secrets = beside.git, beside.folder
         if not named.remote:
             raise BuildError(f"{target}: --from-git: expected git.remote in the manifest, found nothing")
         wanted = Wanted(named.remote, wanted.branch or named.branch, wanted.directory or named.directory)
@@ -74,7 +77,8 @@ def source_of(wanted: Wanted, folder: Path, *, cwd: Path, leave_out: Iterable[Pa
                 "manifest names one: --from-git)"
             )
         return _in_folder(cwd / target, cwd, leave_out)
-    return _in_folder(_cloned(wanted, folder, cwd), folder / CLONE, leave_out)
+    source = _in_folder(_cloned(wanted, folder, cwd), folder / CLONE, leave_out)
+    return replace(source, secrets=secrets)
 
 
 def _is_bare(path: Path) -> bool:
@@ -124,7 +128,8 @@ def _in_folder(target: Path, cwd: Path, leave_out: Iterable[Path]) -> Source:
     if selection.changed or selection.is_untracked:
         commit, seconds = f"{commit}-dirty" if commit else "", 0
     root = _root(manifest, tree, files)
-    return Source(manifest, root, run, files, commit, seconds, tuple(_warnings(selection, manifest)))
+    warnings = tuple(_warnings(selection, manifest))
+    return Source(manifest, root, run, manifest.folder, files, commit, seconds, warnings)
 
 
 def _check_entry(manifest: Manifest) -> None:
