@@ -8,11 +8,11 @@ import io
 import tarfile
 import textwrap
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ANYWHERE = "py3-none-any"
-# A backend in the source itself (PEP 517), which asks for nothing.
+# A backend in the source itself (PEP 517).
 BACKEND = """
 import sys
 import zipfile
@@ -27,7 +27,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 PYPROJECT = """\
 [build-system]
-requires = []
+requires = {requires!r}
 build-backend = "backend"
 backend-path = ["."]
 """
@@ -69,22 +69,33 @@ def wheel(folder: Path, name: str, version: str, *requires: str, tag: str = ANYW
 
 
 def source(
-    folder: Path, name: str, version: str, *requires: str, before: str = "pass", code: str = ""
+    folder: Path,
+    name: str,
+    version: str,
+    *requires: str,
+    before: str = "pass",
+    code: str = "",
+    built_with: Sequence[str] = (),
 ) -> Path:
-    """Write sources into ``folder``; ``before`` is a statement that runs before they are built."""
+    """Write sources into ``folder``.
+
+    ``before`` is a statement that runs before they are built; what they are ``built_with``, pip installs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     text = BACKEND.format(
         file=file_name(name, version), members=members(name, version, requires, code=code), before=before
     )
     (folder / "backend.py").write_text(textwrap.dedent(text))
-    (folder / "pyproject.toml").write_text(PYPROJECT)
+    (folder / "pyproject.toml").write_text(PYPROJECT.format(requires=list(built_with)))
     return folder
 
 
-def sdist(folder: Path, name: str, version: str, *requires: str, before: str = "pass") -> Path:
+def sdist(
+    folder: Path, name: str, version: str, *, before: str = "pass", built_with: Sequence[str] = ()
+) -> Path:
     """Write a source distribution into ``folder``."""
     top = f"{name}-{version}"
-    sources = source(folder / f"{top}.sources", name, version, *requires, before=before)
+    sources = source(folder / f"{top}.sources", name, version, before=before, built_with=built_with)
     file = folder / f"{top}.tar.gz"
     with tarfile.open(file, "w:gz") as archive:
         archive.add(sources, top)

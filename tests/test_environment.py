@@ -133,6 +133,17 @@ def test_where_the_environment_stands_in_a_missing_file_is_no_error(
     assert made.mask("it is of-the-platform") == "it is ***"
 
 
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [({"PYJOB_SECRETS": "environment"}, {}), ({"JOB_DEPLOYMENT_TIMESTAMP": "1"}, {"B": "manifest"})],
+)
+def test_of_a_job_without_secrets_only_who_says_it_expressly_wins_over_the_manifest(
+    environment: Any, variable: dict[str, str], expected: dict[str, str]
+) -> None:
+    made = environment("runtime_env: {B: manifest}\n", inherited={"B": "of-the-cluster", **variable})
+    assert dict(made.variables) == expected
+
+
 def test_where_the_environment_stands_in_a_file_that_is_there_sets_what_is_not_set(environment: Any) -> None:
     made = environment(
         SECRET_FIELD,

@@ -27,6 +27,8 @@ from pyjob.access.store.ledger import Ledger
 from tests.conftest import ClientOf, JobClient
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+# What private_requirements needs; tests/test_build_private.py has it built from a repository.
+LIBRARIES = Path(__file__).parent / "libraries"
 JOBS = sorted(manifest.parent for manifest in EXAMPLES.rglob("job.yaml"))
 RESULTS = {
     "supersmart": 100,
@@ -59,6 +61,7 @@ RESULTS = {
     "best-offer": {"offers": {"north": 49.0, "south": 42.0, "east": 46.5}, "best": "south"},
     "pixel-art": "image/png",
     "tide-tables": 0.7,
+    "ferry-speed": 20.0,
 }
 # What an example needs beside pyjob, at its start.
 NEEDS = {
@@ -105,6 +108,13 @@ def a_template_stands_in_for_secrets(request: pytest.FixtureRequest, monkeypatch
     folder = request.node.callspec.params.get("folder") if hasattr(request.node, "callspec") else None
     if folder is not None and (folder / ".env.dist").is_file():
         monkeypatch.setenv("PYJOB_RUNTIME_ENV_FILE", str(folder / ".env.dist"))
+
+
+@pytest.fixture(autouse=True)
+def libraries_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What examples need that no index has is there, in this process and in those that it starts."""
+    monkeypatch.syspath_prepend(LIBRARIES)
+    monkeypatch.setenv("PYTHONPATH", str(LIBRARIES))
 
 
 @pytest.fixture(autouse=True)

@@ -486,16 +486,6 @@ def test_a_faulty_manifest_raises_at_once_and_starts_nothing(make_job: MakeJob) 
         pyjob.create(folder)
 
 
-def test_fields_not_in_force_yet_are_told_once(
-    make_job: MakeJob, client_of: ClientOf, caplog: pytest.LogCaptureFixture
-) -> None:
-    code = "class Job:\n    def perform(self): ...\n"
-    client_of(make_job(code, extra={"python_version": "'3.12'"}))
-    told = [r.getMessage() for r in caplog.records if "not in force" in r.getMessage()]
-    assert len(told) == 1
-    assert told[0].endswith("job.yaml: not in force in this version of pyjob: jobtype_extra.python_version")
-
-
 def test_an_object_that_is_lazy_about_what_it_is_stays_lazy(job_of: Callable[..., JobClient]) -> None:
     head = """
     class Lazy:

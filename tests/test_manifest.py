@@ -19,7 +19,6 @@ from pyjob.manifest import (
     remarks_on,
     with_identity,
 )
-from pyjob.manifest.table import ROWS
 
 GOOD = """
 name: supersmart
@@ -131,10 +130,6 @@ golang: [x]
     assert manifest.system_dependencies == ("libgomp1", "g++")
     assert (manifest.docker, manifest.golang) == ({"dockerfile_path": "Dockerfile"}, ["x"])
     assert manifest.secret_runtime_env_file == "secrets/.env"
-    changed = {row.path for row in ROWS if not row.in_force}
-    (*_, idle) = remarks_on(manifest)
-    assert set(idle.rpartition(": ")[2].split(", ")) == changed
-    assert {"replicas", "jobtype_extra.python_version"} < changed
     assert manifest.extends == "base.yaml"
 
 

@@ -62,7 +62,8 @@ def main(path: str, given: Sequence[str]) -> int:
         sys.stdout.write(f"{contents}\n")
     if list(given) == ["--version"]:
         return 0
-    os.environ.setdefault("GIT_VERSION", contents.commit)
+    # An image may have it, and have it empty.
+    os.environ["GIT_VERSION"] = os.environ.get("GIT_VERSION") or contents.commit
     try:
         return _run(file, contents, packed / ARCHIVE, given)
     except PyjobError as error:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from pyjob.manifest.place import Place, Places
 from pyjob.manifest.table import ROWS, SECTIONS, Reading
 
 _ENTRYPOINT = "jobtype_extra.entrypoint_path"
+_PYTHON = "jobtype_extra.python_version"
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 PATH_SEGMENT = re.compile(r"[A-Za-z0-9][-+._~A-Za-z0-9]{0,127}")
+PYTHON_VERSION = re.compile(r"3\.(?:1[1-9]|[2-9][0-9])(?:\.[0-9]{1,3})?")  # which pyjob runs on
 USER_IN_URL = re.compile(r"//[^/]*@")
 
 
@@ -140,6 +141,7 @@ def read(
         misspelt = [one for one in reading.doubtful if any(field.path in one.found for field in absent)]
         raise ManifestError(source, [*problems, *misspelt])
     warnings = [*reading.warnings, *_name_warnings(values["name"], document.place_of("name"))]
+    warnings += _python_warnings(values[_PYTHON], document.place_of(_PYTHON))
     if missing is Missing.WARNING:
         warnings += [Remark(one.source, f"{one.path}: missing", one.line) for one in absent]
     values["name"] = values["name"] or name
@@ -182,13 +184,10 @@ def with_identity(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
 
 
 def remarks_on(manifest: Manifest) -> Iterator[str]:
-    """What its author should hear when the job starts: warnings, errors of `check`, fields without effect."""
+    """What its author should hear when the job starts: warnings, errors of `check`."""
     yield from map(str, manifest.warnings)
     for problem in manifest.check_errors:
         yield problem.told_of(manifest.source)
-    idle = [row.path for row in ROWS if not row.in_force and attrgetter(row.path)(manifest) != row.default]
-    if idle:
-        yield f"{manifest.source}: not in force in this version of pyjob: {', '.join(idle)}"
 
 
 def _assembled(values: Mapping[str, Any], **about: Any) -> Manifest:
@@ -218,6 +217,13 @@ def _name_warnings(name: object, place: Place) -> list[Remark]:
     if not name or _DNS_LABEL.fullmatch(str(name)):
         return []
     text = f'name: "{name}" is no DNS label (lower case letters, digits, dashes), and platforms may refuse it'
+    return [Remark(place.source, text, place.line)]
+
+
+def _python_warnings(version: object, place: Place) -> list[Remark]:
+    if not version or PYTHON_VERSION.fullmatch(str(version)):
+        return []
+    text = f"{_PYTHON}: {found(version)} is no version of Python from 3.11, so that no image can be made"
     return [Remark(place.source, text, place.line)]
 
 

@@ -52,7 +52,9 @@ class Copies:
         for line in file.lines:
             lines += [""] * (line.number - 1 - len(lines))
             text = self._text_of(file, line)
-            if text and not line.requirements and (line.includes or line.options.find_links):
+            if line.options.editable and not line.asked:
+                lines += map(_packed, line.options.editable)
+            elif text and not line.asked and (line.includes or line.options.find_links):
                 lines += self._options(file, line)
             else:
                 lines.append(text)
@@ -79,6 +81,12 @@ class Copies:
                 # Each once: pip would go round in a circle where files include each other.
                 self._included.add(copy)
                 yield f"{name} {shlex.quote(str(copy))}"
+
+
+def _packed(editable: str) -> str:
+    """What was to be worked on where it is, as something to be packed as it is now."""
+    is_plain = "://" not in editable and not editable.startswith((".", "/"))
+    return f"./{editable}" if is_plain else editable  # by a mere name, pip would ask an index for it
 
 
 def _beside(file: Path, link: str) -> str:

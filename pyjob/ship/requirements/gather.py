@@ -17,6 +17,7 @@ from pyjob.ship.requirements.prepared import Prepared, normalised
 from pyjob.ship.requirements.reason import is_about, is_silent, reason_of
 
 OWN = "pyjob"
+_ASKED, _FIXED = "pyjob.txt", "fixed.txt"
 _MOST_LINES = 5000
 _STEP = re.compile(
     r"\s*(?P<step>(Collecting|Processing|Downloading|Cloning|Preparing metadata|Building wheel for"
@@ -72,7 +73,7 @@ class _Gathering:
     ) -> None:
         self._prepared = prepared
         self._destination = destination
-        self._runtime = runtime
+        self._runtime = runtime.resolve()
         self._log = log
         self._report = report
 
@@ -111,10 +112,10 @@ class _Gathering:
             if self._prepared.has_hashes:  # then pip takes none from constraints
                 asked, fixed = [*asked, *fixed], []
             arguments = [
-                *("wheel", "--wheel-dir", str(self._destination), "--src", str(folder / "src")),
+                *("wheel", "--wheel-dir", str(self._destination)),
                 *("--requirement", str(self._prepared.file)),
-                *("--requirement", _written(folder / "pyjob.txt", asked)),
-                *("--constraint", _written(folder / "fixed.txt", fixed)),
+                *("--requirement", _written(folder / _ASKED, asked)),
+                *("--constraint", _written(folder / _FIXED, fixed)),
             ]
             code, said = self._heard(arguments, folder, self._report)
             details: Sequence[str] = ()
@@ -132,7 +133,7 @@ class _Gathering:
         with self._log.open("a", encoding="utf-8") as log:
 
             def hear(line: str) -> None:
-                told = self._told(line)
+                told = self._told(line, folder)
                 said.append(told)
                 log.write(f"{told}\n")
                 if (step := _STEP.fullmatch(told)) and "finished with" not in told:
@@ -152,10 +153,12 @@ class _Gathering:
             variables["PIP_NO_INDEX"] = "1"
         return variables
 
-    def _told(self, line: str) -> str:
-        """A line of pip's as others may read it."""
-        for copy, shown in self._prepared.shown.items():
-            line = line.replace(copy, shown)
+    def _told(self, line: str, folder: Path) -> str:
+        """A line of pip's as others may read it: without secrets, and with names that they know."""
+        own = {str(folder / _ASKED): "pyjob", str(folder / _FIXED): "pyjob"}
+        wheels = {f"{self._runtime.as_uri()}/": "", f"{self._runtime}/": ""}
+        for path, shown in {**self._prepared.shown, **own, **wheels}.items():
+            line = line.replace(path, shown)
         return one_line(self._prepared.mask(line))
 
 

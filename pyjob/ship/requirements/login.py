@@ -28,8 +28,8 @@ class Login:
     """Who asks for a URL. ``scheme``, ``host`` (without brackets, in lower case) and ``port`` say of whom.
 
     ``path`` is the URL's, without slashes around it and without a revision. ``user`` and ``password`` are
-    decoded; a token often stands for the user, with no password. ``is_index``: others are found below the
-    URL.
+    decoded; a token often stands for the user, with no password. ``is_index``: pip asks the URL for what
+    there is, or for a file to include.
     """
 
     scheme: str

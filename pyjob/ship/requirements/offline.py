@@ -30,10 +30,11 @@ def by_name(text: str) -> str:
     match = _AT_URL.fullmatch(text)
     if match is None:
         return text
-    name = match["name"] or _name_in(match["url"])
+    egg, (wheel, version) = _EGG.search(match["url"]), _wheel_at(match["url"])
+    name = (match["name"] or (egg[1] if egg else wheel)).strip()
     if not name:
         raise LineError("a name for what is at the URL (NAME @ URL): there is no network", shown(text))
-    return f"{name.strip()}{match['rest']}"
+    return f"{name}=={version}{match['rest']}" if version else f"{name}{match['rest']}"
 
 
 def needs_network(line: Line) -> bool:
@@ -48,9 +49,8 @@ def is_elsewhere(text: str) -> bool:
     return "://" in text.replace("file://", "")
 
 
-def _name_in(url: str) -> str:
-    if egg := _EGG.search(url):
-        return egg[1]
+def _wheel_at(url: str) -> tuple[str, str]:
+    """Name and version of a wheel at ``url``, empty where it is none."""
     file = PurePosixPath(unquote(urlsplit(url).path))
     parts = file.stem.split("-")
-    return f"{parts[0]}=={parts[1]}" if file.suffix == ".whl" and len(parts) >= 5 else ""
+    return (parts[0], parts[1]) if file.suffix == ".whl" and len(parts) >= 5 else ("", "")

@@ -20,6 +20,8 @@ _NOT_OURS = (
     *("PIP_NO_DEPENDENCIES", "PIP_NO_DEPS", "PIP_PREFIX", "PIP_PYTHON", "PIP_QUIET", "PIP_REPORT"),
     *("PIP_REQUIREMENT", "PIP_ROOT", "PIP_SRC", "PIP_TARGET", "PIP_USER", "PIP_WHEEL_DIR"),
 )
+# What builds wheels dates their files by it, so that the same sources make the same wheel: zip's earliest.
+_DATE = {"SOURCE_DATE_EPOCH": "315532800"}
 _OURS = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_NO_COLOR": "1",
@@ -35,8 +37,10 @@ def settings(environ: Mapping[str, str], *, temporary: Path, without_cache: bool
 
     ``temporary``: its folder for what it unpacks and builds.
     """
-    variables = {name: value for name, value in environ.items() if name not in _NOT_OURS}
+    variables = {name: value for name, value in (_DATE | dict(environ)).items() if name not in _NOT_OURS}
     variables |= {**_OURS, "TMPDIR": str(temporary)}
+    if "@" in variables.get("PIP_PROXY", ""):  # it has a login, which pip gives to every pip that it starts
+        variables |= dict.fromkeys(("http_proxy", "https_proxy"), variables.pop("PIP_PROXY"))
     if without_cache:
         variables["PIP_NO_CACHE_DIR"] = "1"
         variables.pop("PIP_CACHE_DIR", None)

@@ -24,8 +24,7 @@ from pyjob.ship.requirements.offline import by_name, is_elsewhere, needs_network
 _COMMENT = re.compile(r"(^|\s)#")
 # Of pip's own settings, those that hold URLs.
 _URLS_OF_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
-# Lines of options that are about no index.
-_NOT_OF_INDEXES = ("-e", "-r", "-c", "--editable", "--requirement", "--constraint")
+_EDITABLE = ("-e", "--editable")
 _OF_REPOSITORY = re.compile(r"\b(git|hg|svn|bzr)\+", re.IGNORECASE)
 _LOGIN_OF_VARIABLES = re.compile(r"://([^/?#\s]*)@")
 _ENDS_LOGIN = re.compile(r"[/?#\s\"'\\]")
@@ -90,7 +89,8 @@ def prepared(
         mask=Mask(_secrets(environment, logins)),
         shown=copies.shown,
         is_secret=bool(environment.secret or logins),
-        has_hashes=any(line.options.hash or line.options.require_hashes for line in lines),
+        has_hashes=bool(variables.get("PIP_REQUIRE_HASHES"))
+        or any(line.options.hash or line.options.require_hashes for line in lines),
         is_checked=manifest.jobtype_extra.check_requirements is not False,
     )
 
@@ -147,7 +147,7 @@ class _Rewriter:
 
     def line(self, text: str, shown: str, number: int) -> str:
         """A line as pip may read it. Raises `LineError`."""
-        is_index = text.startswith("-") and not text.startswith(_NOT_OF_INDEXES)
+        is_index = text.startswith("-") and not text.startswith(_EDITABLE)
         if self._is_offline:
             named = by_name(text)
             # Lines that are left out need no variables.
@@ -155,7 +155,7 @@ class _Rewriter:
         expanded = self._expanded(text)
         rest, logins = without_logins(expanded, is_index=is_index)
         if is_index or _OF_REPOSITORY.search(rest):
-            self._refuse_secret(text)
+            self._refuse_secret(text, rest)
         self._expanded_lines[shown, number], self._logins[shown, number] = expanded, logins
         return rest
 
@@ -201,10 +201,11 @@ class _Rewriter:
             raise LineError(expected, "a line break, a comment, a backslash at the end or another ${NAME}")
         return expanded
 
-    def _refuse_secret(self, text: str) -> None:
-        """Raise `LineError` for a secret that programs would show on their command lines."""
+    def _refuse_secret(self, text: str, rest: str) -> None:
+        """Raise `LineError` for a secret that ``rest`` of a line would have programs show to everybody."""
         for name in VARIABLE.findall(_LOGIN_OF_VARIABLES.sub("://", text)):
-            if name in self._environment.secret and len(self._environment.variables[name]) >= LEAST:
+            value = self._environment.variables[name]
+            if name in self._environment.secret and len(value) >= LEAST and value in rest:
                 expected = (
                     "secrets as user or password of a URL alone (what is no secret can be in build_env)"
                 )
