@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.built import everything_in, pyjob_build
+from tests.built import built, everything_in, job_in, pyjob_build
 from tests.distributions import source
 from tests.git_server import basic, git_server
 from tests.repositories import needs_git
@@ -70,3 +70,26 @@ def test_it_is_built_and_serves_and_the_token_is_nowhere(tmp_path: Path) -> None
     with started(command, cwd=tmp_path) as running:
         running.wait_until("/ready", 200)
         assert ask(running, "POST", "/perform", b'{"kilometres": 18.52, "minutes": 30}')[2] == 20.0
+
+
+def test_the_login_of_a_repository_is_on_no_command_line_of_git(tmp_path: Path) -> None:
+    job_in(tmp_path / "sources")
+    with git_server(tmp_path / "served") as server:
+        server.doors = {"/git/": (USER, TOKEN)}
+        commit = server.add_repository("doubler.git", tmp_path / "sources")
+        recorded = recording(tmp_path / "recorded", "git")
+        environ = {"PATH": f"{recorded}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+        url = f"http://{USER}:{quote(TOKEN, safe='')}@{server.address}/git/doubler.git"
+        summary = built(url, "--no-docs", "-o", "doubler.pex", cwd=tmp_path, env=environ)
+        assert summary["commit"] == commit
+        wrong = pyjob_build(url.replace("planted", "plucked"), cwd=tmp_path, env=environ)
+    arguments = (tmp_path / "recorded" / "git").read_text()
+    assert f"http://{server.address}/git/doubler.git" in arguments
+    assert wrong.returncode == 1
+    assert "git clone failed: Authentication failed" in wrong.stderr
+    for trace in (*TRACES, "plucked"):
+        assert trace not in arguments
+        assert trace not in wrong.stderr
+        assert not [
+            name for name, content in everything_in(tmp_path / "doubler.pex") if trace.encode() in content
+        ]
