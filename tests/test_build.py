@@ -150,10 +150,12 @@ def test_outside_of_git_what_tools_leave_behind_and_secrets_stay_out(tmp_path: P
         (job / name).write_text("a")
     for name in (".env", ".env.local", ".env.dist", "debug.log", ".gitignore"):
         (job / name).write_text("*.log\n")
-    summary = built("job", "-o", "job/job.pex", "--no-docs", cwd=tmp_path)
-    again = built("job", "-o", "job/job.pex", "--no-docs", cwd=tmp_path)
+    (job / "tmp").mkdir()
+    (job / ".gitignore").write_text("*.log\ntmp\n")
+    summary = built("--no-docs", cwd=job)
+    again = built("--no-docs", cwd=job)
     names = {"job.yaml", "job.py", "factor.txt", "data/a.csv", ".env.dist", ".gitignore"}
-    assert {*packed_files(tmp_path / "job" / "job.pex")} == names
+    assert {*packed_files(job / "doubler-0.0.1.pex")} == names
     assert summary["warnings"] == ["never packed, since they look like secrets: .env, .env.local"]
     assert again["sha256"] == summary["sha256"], "it does not pack itself"
 

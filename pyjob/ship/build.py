@@ -74,11 +74,12 @@ def build(order: Order, cwd: Path, tell: Tell, step: Tell) -> Built:
 
 
 def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Built:
-    given = cwd / order.output if order.output else None
-    leave_out = [] if given is None else [given]
-    source = source_of(order.wanted, folder, cwd=cwd, leave_out=leave_out)
+    def target_of(manifest: Manifest) -> Path:
+        return cwd / (order.output or f"{manifest.name}-{manifest.version}.pex")
+
+    source = source_of(order.wanted, folder, cwd=cwd, target_of=target_of)
     manifest = source.manifest
-    target = _target(given or cwd / f"{manifest.name}-{manifest.version}.pex")
+    target = _target(target_of(manifest))
     environment = build_environment(manifest, os.environ, cwd=cwd, env_file=_env_file(order, source))
     warnings = [*source.warnings, *map(str, (*manifest.warnings, *environment.remarks))]
     warnings += _other_python(manifest)

@@ -53,7 +53,8 @@ def start(python: str, machine: str, identity: str, module: str, folder: str) ->
     for name in ("PYTHONPATH", "PYTHONHOME"):  # what is here must not mix with what is inside
         os.environ.pop(name, None)
     program = str(environment / "bin" / f"python{python}")
-    os.execv(program, [program, "-sP", "-m", module, file, *sys.argv[1:]])
+    # The interpreter that was just made, with arguments of its own.
+    os.execv(program, [program, "-sP", "-m", module, file, *sys.argv[1:]])  # nosec B606
 
 
 def python_here() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -57,10 +57,10 @@ class Source:
     warnings: tuple[str, ...]
 
 
-def source_of(wanted: Wanted, folder: Path, *, cwd: Path, leave_out: Iterable[Path]) -> Source:
+def source_of(wanted: Wanted, folder: Path, *, cwd: Path, target_of: Callable[[Manifest], Path]) -> Source:
     """Find out what is to be built; a repository is cloned below ``folder``, which is this user's alone.
 
-    ``leave_out``: files that are none of the job's, such as the one to be built. Raises `BuildError` and
+    ``target_of`` says which file is to be built, which is none of the job's. Raises `BuildError` and
     `ManifestError`.
     """
     target, secrets = wanted.target, cwd
@@ -76,8 +76,8 @@ def source_of(wanted: Wanted, folder: Path, *, cwd: Path, leave_out: Iterable[Pa
                 f"{target}: --branch and --directory are for a git repository, and this is a folder (its "
                 "manifest names one: --from-git)"
             )
-        return _in_folder(cwd / target, cwd, leave_out)
-    source = _in_folder(_cloned(wanted, folder, cwd), folder / CLONE, leave_out)
+        return _in_folder(cwd / target, cwd, target_of)
+    source = _in_folder(_cloned(wanted, folder, cwd), folder / CLONE, target_of)
     return replace(source, secrets=secrets)
 
 
@@ -109,12 +109,12 @@ def _cloned(wanted: Wanted, folder: Path, cwd: Path) -> Path:
     return job
 
 
-def _in_folder(target: Path, cwd: Path, leave_out: Iterable[Path]) -> Source:
+def _in_folder(target: Path, cwd: Path, target_of: Callable[[Manifest], Path]) -> Source:
     manifest = find_manifest(target, environ={}, cwd=cwd)
     _check_entry(manifest)
     others = _files_outside(manifest)
     secret = secret_files(manifest)
-    left_out = {*secret, *(file.resolve() for file in leave_out)}
+    left_out = {*secret, target_of(manifest).resolve()}
     try:
         tree = WorkTree.around(manifest.folder)
         selection = selected(manifest.folder, tree, left_out)
