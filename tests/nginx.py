@@ -1,14 +1,16 @@
-"""Debian's nginx, with a configuration from the documents and a certificate of our own."""
+"""Debian's nginx, with a configuration of `pyjob render nginx` and a certificate of our own."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,8 @@ OPENSSL = shutil.which("openssl")
 # What Debian's own configuration has around ours, and no path outside of a folder of our own.
 AROUND = """
 daemon off;
-master_process off;
+user root;
+worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
 events {{ worker_connections 256; }}
@@ -44,11 +47,33 @@ http {{
 
 @dataclass(frozen=True)
 class Nginx:
-    """One that runs: where it listens, and the certificate that it shows."""
+    """One that runs: where it listens (``plain_port`` without TLS), and the certificate that it shows."""
 
     port: int
+    plain_port: int
     certificate: Path
+    key: Path
     folder: Path
+    process: subprocess.Popen[bytes]
+
+    def reload(self, configuration: str) -> None:
+        """Another configuration; returns once its worker is there and the old one takes nobody any more."""
+        before = self._workers()
+        _write(configuration, self.folder, self.port, self.plain_port, self.certificate, self.key)
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            serving = self._workers()
+            if serving and not serving & before:
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"no new worker: {(self.folder / 'error.log').read_text()}")
+
+    def _workers(self) -> set[int]:
+        """Those that are not on their way out."""
+        parent = self.process.pid
+        children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+        return {child for child in children if b"shutting down" not in _command_of(child)}
 
     def client(self) -> RawClient:
         """A client that checks the certificate."""
@@ -67,6 +92,21 @@ def needs_nginx() -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"needs {' and '.join(missing)}")
 
 
+def rendered(job: Path, *options: str) -> str:
+    """What `pyjob render nginx` prints for ``job``."""
+    command = [sys.executable, "-m", "pyjob", "render", "nginx", str(job), "--server-name", "localhost"]
+    return subprocess.run(
+        [*command, *options], check=True, capture_output=True, text=True, timeout=PATIENCE
+    ).stdout
+
+
+def with_location(configuration: str, location: str) -> str:
+    """``configuration`` with another location in its server."""
+    before, first, after = configuration.partition("    location / {")
+    assert first
+    return f"{before}{location}\n{first}{after}"
+
+
 def documented(start: str) -> str:
     """The configuration in the documents that starts with ``start``."""
     [block] = [one for one in blocks_of(REPO / "docs" / "serving.md") if one.text.startswith(start)]
@@ -74,22 +114,12 @@ def documented(start: str) -> str:
 
 
 @contextmanager
-def nginx(configuration: str, folder: Path, ports: Mapping[int, int]) -> Iterator[Nginx]:
-    """nginx by ``configuration``, with ``ports`` of jobs in place of those that it has."""
+def nginx(configuration: str, folder: Path) -> Iterator[Nginx]:
+    """nginx by ``configuration``, on ports of its own."""
     assert NGINX is not None
     certificate, key = _certificate(folder)
-    for written, real in ports.items():
-        configuration = configuration.replace(f"127.0.0.1:{written}", f"127.0.0.1:{real}")
-    with held_port() as port:
-        for pattern, text in (
-            (r"\blisten \S+ ssl;", f"listen 127.0.0.1:{port} ssl reuseport;"),
-            (r"\bssl_certificate \S+;", f"ssl_certificate {certificate};"),
-            (r"\bssl_certificate_key \S+;", f"ssl_certificate_key {key};"),
-        ):
-            configuration, count = re.subn(pattern, text, configuration)
-            assert count == 1, pattern
-        file = folder / "nginx.conf"
-        file.write_text(AROUND.format(folder=folder, server=configuration))
+    with held_port() as port, held_port() as plain_port:
+        file = _write(configuration, folder, int(port), int(plain_port), certificate, key)
         process = subprocess.Popen(
             [NGINX, "-p", str(folder), "-c", str(file), "-e", str(folder / "error.log")],
             stdin=subprocess.DEVNULL,
@@ -98,7 +128,7 @@ def nginx(configuration: str, folder: Path, ports: Mapping[int, int]) -> Iterato
         )
         try:
             _wait_for(int(port), process)
-            yield Nginx(int(port), certificate, folder)
+            yield Nginx(int(port), int(plain_port), certificate, key, folder, process)
         finally:
             process.terminate()
             try:
@@ -108,6 +138,39 @@ def nginx(configuration: str, folder: Path, ports: Mapping[int, int]) -> Iterato
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def faults_of(configuration: str, folder: Path) -> str:
+    """What ``nginx -t`` says against ``configuration``; nothing where that is all right."""
+    assert NGINX is not None
+    file = _write(configuration, folder, 65001, 65002, *_certificate(folder))
+    command = [NGINX, "-t", "-q", "-p", str(folder), "-c", str(file), "-e", "stderr"]
+    tested = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    return tested.stdout + tested.stderr
+
+
+def _write(
+    configuration: str, folder: Path, port: int, plain_port: int, certificate: Path, key: Path
+) -> Path:
+    """The file that nginx reads: ``configuration`` with addresses and files of the test."""
+    for pattern, text, least in (
+        (r"\blisten \S+ ssl;", f"listen 127.0.0.1:{port} ssl reuseport;", 1),
+        (r"\blisten 80;", f"listen 127.0.0.1:{plain_port} reuseport;", 0),
+        (r"\bssl_certificate \S+;", f"ssl_certificate {certificate};", 1),
+        (r"\bssl_certificate_key \S+;", f"ssl_certificate_key {key};", 1),
+    ):
+        configuration, count = re.subn(pattern, text, configuration)
+        assert least <= count <= 1, pattern
+    file = folder / "nginx.conf"
+    file.write_text(AROUND.format(folder=folder, server=configuration))
+    return file
+
+
+def _command_of(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b"shutting down"  # it is gone
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -13,7 +13,19 @@ from pathlib import Path
 import pytest
 
 import pyjob
-from tests.callers import HELD, Caller, call, calling, connect, get, hold, pipe, release, until_waiting
+from tests.callers import (
+    HELD,
+    Caller,
+    call,
+    calling,
+    connect,
+    get,
+    hold,
+    pipe,
+    release,
+    request,
+    until_waiting,
+)
 from tests.conftest import ClientOf, JobClient, MakeJob
 from tests.servers import Server, pyjob_run, started
 
@@ -160,6 +172,27 @@ def test_with_a_delay_it_goes_on_serving_unready_first(make_job: MakeJob) -> Non
         asyncio.run(scenario(server))
         assert server.process.wait(60) == 0
     assert "unready, still serving" in server.output
+
+
+def test_who_keeps_a_connection_is_let_go_during_the_delay(make_job: MakeJob) -> None:
+    """He comes back by another, which a balancer leads elsewhere, before this one is closed."""
+
+    async def scenario(server: Server) -> None:
+        async with await connect(server.port) as caller:
+            caller.send(request(n=1))
+            assert "Connection" not in (await caller.answer()).headers
+            server.process.send_signal(signal.SIGTERM)
+            while (await get(server.port, "/ready")).status == 200:
+                await asyncio.sleep(0.005)
+            caller.send(request(n=2))
+            answer = await caller.answer()
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")
+            assert await caller.is_closed()
+        server.process.send_signal(signal.SIGTERM)
+
+    with serving(make_job(HELD), "--drain-delay", "3600") as server:
+        asyncio.run(scenario(server))
+        assert server.process.wait(60) == 0
 
 
 def test_connections_without_a_request_do_not_hold_it_up(make_job: MakeJob) -> None:

@@ -1,11 +1,13 @@
-"""Behind Debian's nginx with TLS, by the configuration of the documents (SPEC 8.3, 9)."""
+"""Behind Debian's nginx with TLS, by the configuration that `pyjob render nginx` prints (SPEC 8.3, 9)."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import re
+import socket
 import ssl
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -13,10 +15,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from pyjob.cli import main
 from tests.access_job import TARGETS, TOKEN, WORD, make_guarded, model
 from tests.access_model import Judgement, decoded, is_refused, raw_path
+from tests.conftest import MakeJob
 from tests.judged import sendable
-from tests.nginx import Nginx, documented, needs_nginx, nginx
+from tests.nginx import Nginx, documented, faults_of, needs_nginx, nginx, rendered, with_location
 from tests.raw_http import RawAnswer, RawClient
 from tests.servers import pyjob_run, started
 from tests.spellings import HEADERS, METHODS, USUAL_PREFIXES, prefixed, shown, spellings
@@ -37,22 +41,30 @@ MEGABYTE = 1024 * 1024
 
 
 @contextmanager
-def behind(folder: Path, configuration: str) -> Iterator[Nginx]:
-    """nginx by ``configuration`` before two servers of the guarded job, as the documents have them."""
+def behind(folder: Path, location: str = "") -> Iterator[Nginx]:
+    """nginx before two servers of the guarded job, the second below /ml, with another ``location``."""
     job, store = make_guarded(folder)
     options = ("--access", str(store), "--trusted-proxy", "127.0.0.1", "--no-access-log")
     with ExitStack() as stack:
-        ports = {}
-        for written, more in ((7000, ()), (7001, ("--url-prefix", "/ml"))):
+        ports = []
+        for more in ((), ("--url-prefix", "/ml")):
             server = stack.enter_context(started(pyjob_run(job, *options, *more)))
             server.wait_until("/ready", 200)
-            ports[written] = server.port
-        yield stack.enter_context(nginx(configuration, folder, ports))
+            ports.append(server.port)
+        root, below = (
+            rendered(job, "--upstream", f"127.0.0.1:{port}", *more)
+            for port, more in zip(ports, ((), ("--prefix", "/ml")), strict=True)
+        )
+        # As for another job, which has another name.
+        group, _, rest = re.sub(r"(\bupstream |//|zone )[-\w]+", r"\1other", below).partition("\nserver {")
+        [second] = re.findall(r"    location /ml/ \{.*?\n    \}\n", rest, re.DOTALL)
+        configuration = group + with_location(root, second + location)
+        yield stack.enter_context(nginx(configuration, folder))
 
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
-    with behind(tmp_path_factory.mktemp("front"), documented("server {")) as one:
+    with behind(tmp_path_factory.mktemp("front")) as one:
         yield one
 
 
@@ -173,11 +185,8 @@ def test_no_header_opens_what_is_closed_through_nginx(client: RawClient) -> None
 
 def test_a_location_of_nginx_that_names_every_path_sees_all_spellings(tmp_path: Path) -> None:
     """Who has a token may run everything else, and nothing that nginx keeps for itself."""
-    location = documented("location ~ ")
-    configuration, count = re.subn(r"(?=    location / \{)", f"{location}\n", documented("server {"))
-    assert count == 1
     kept = 0
-    with behind(tmp_path, configuration) as front, front.client() as client:
+    with behind(tmp_path, documented("location ~ ")) as front, front.client() as client:
         assert client.ask("POST", b"/perform", [WITH_TOKEN]).status == 403
         assert client.ask("POST", b"/told", [WITH_TOKEN]).status == 200
         for prefix in USUAL_PREFIXES:
@@ -191,10 +200,10 @@ def test_a_location_of_nginx_that_names_every_path_sees_all_spellings(tmp_path: 
 
 def test_nginx_sees_the_path_that_is_judged_or_one_of_both_refuses_it(tmp_path: Path) -> None:
     """It tells how it reads a path: decoded, without dots and doubled slashes."""
-    told = 'location / { default_type text/plain; return 200 "$uri"; }'
-    start = documented("server {").partition("    location / {")[0]
+    job, _ = make_guarded(tmp_path)
+    told = 'location ~ ^ { default_type text/plain; return 200 "$uri"; }'
     agreed = 0
-    with nginx(f"{start}{told} }}", tmp_path, {}) as front, front.client() as client:
+    with nginx(with_location(rendered(job), told), tmp_path) as front, front.client() as client:
         for prefix in USUAL_PREFIXES:
             for _, target in targets_of(every=5):
                 spelled = prefixed(prefix, target)
@@ -238,3 +247,112 @@ def test_a_long_upload_comes_whole(client: RawClient) -> None:
     headers = [WITH_TOKEN, ("Content-Type", "application/octet-stream")]
     answer = client.ask("POST", b"/upload", headers, b"x" * 5 * MEGABYTE)
     assert (answer.status, json.loads(answer.body)) == (200, 5 * MEGABYTE)
+
+
+@contextmanager
+def gone_wrong(*, listens: bool) -> Iterator[int]:
+    """The port of a process that refuses connections, or that takes one request and ends."""
+    with socket.create_server(("127.0.0.1", 0)) if listens else socket.socket() as broken:
+        if not listens:
+            broken.bind(("127.0.0.1", 0))
+        answering = threading.Thread(target=_take_one, args=(broken,)) if listens else None
+        if answering:
+            answering.start()
+        yield int(broken.getsockname()[1])
+        if answering:
+            answering.join(60)
+
+
+def _take_one(listening: socket.socket) -> None:
+    with listening.accept()[0] as connection:
+        connection.recv(65536)
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["never sent", "sent"])
+def test_a_call_is_repeated_elsewhere_only_where_it_was_never_sent(
+    make_job: MakeJob, tmp_path: Path, listens: bool
+) -> None:
+    job = make_job("class Job:\n    def perform(self): ...\n")
+    with ExitStack() as stack:
+        server = stack.enter_context(started(pyjob_run(job)))
+        server.wait_until("/ready", 200)
+        broken = stack.enter_context(gone_wrong(listens=listens))
+        upstreams = [word for port in (broken, server.port) for word in ("--upstream", f"127.0.0.1:{port}")]
+        front = stack.enter_context(nginx(rendered(job, *upstreams), tmp_path))
+        with front.client() as client:
+            answers = sorted(client.ask("POST", b"/perform").status for _ in range(4))
+        assert answers == ([200, 200, 200, 502] if listens else [200] * 4)
+        server.wait_until_metric("requests_started_total", answers.count(200))
+
+
+# What is printed.
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--upstream", "127.0.0.1:7001", "--upstream", "[::1]:7002"),
+        ("--prefix", "/ml/a.b+c~d/", "--server-name", "x-1.example.com"),
+    ],
+)
+@pytest.mark.parametrize("extra", [{}, {"max_body_size": "7999P", "queue_timeout": 1e9, "stuck_after": 0.5}])
+def test_nginx_finds_no_fault_in_what_is_printed(
+    make_job: MakeJob, tmp_path: Path, options: tuple[str, ...], extra: dict[str, object]
+) -> None:
+    job = make_job("class Job:\n    def perform(self): ...\n", fields="version: 1.0.0-rc.1+b", extra=extra)
+    assert faults_of(rendered(job, *options), tmp_path) == ""
+
+
+def test_nginx_finds_a_fault_where_there_is_one(make_job: MakeJob, tmp_path: Path) -> None:
+    configuration = rendered(make_job("class Job:\n    def perform(self): ...\n"))
+    assert "unknown directive" in faults_of(configuration.replace("least_conn", "most_conn"), tmp_path)
+
+
+def test_limits_of_the_manifest_are_those_of_nginx(make_job: MakeJob) -> None:
+    code = "class Job:\n    def perform(self): ...\n"
+    assert "proxy_read_timeout 3600s;" in rendered(make_job(code))
+    extra = {"max_body_size": "3Mi", "queue_timeout": 0.5, "stuck_after": 60, "max_concurrency": 1}
+    configuration = rendered(make_job(code, extra=extra))
+    assert f"client_max_body_size {3 * MEGABYTE};" in configuration
+    assert "proxy_read_timeout 61s;" in configuration
+
+
+def test_who_comes_without_tls_is_sent_on_with_his_call(front: Nginx) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", front.plain_port, timeout=60)) as one:
+        one.request("POST", "/perform?x=1", b"{}", {"Host": "other.example"})
+        answer = one.getresponse()
+        # 308, since at 301 callers would make a GET of it.
+        assert (answer.status, answer.headers["Location"]) == (308, "https://localhost/perform?x=1")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--server-name", "a;b"),
+        ("--server-name", "a b"),
+        ("--server-name", "a\nb"),
+        ("--server-name", "a..b"),
+        ("--server-name", ""),
+        ("--upstream", "a"),
+        ("--upstream", "a:1; }"),
+        ("--prefix", "ml"),
+        ("--prefix", "/a b"),
+        ("--prefix", "/a;b"),
+        ("--prefix", "/../a"),
+        ("--prefix", "//a"),
+        ("--prefix", "/{a}"),
+        ("--prefix", "/$a"),
+        ("--prefix", "/"),
+        ("--certificate", "/a b"),
+        ("--certificate", "a"),
+        ("--certificate-key", "/$a"),
+    ],
+)
+def test_what_would_mean_something_else_to_nginx_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["render", "nginx", "--server-name", "localhost", option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: expected" in capsys.readouterr().err

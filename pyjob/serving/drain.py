@@ -52,12 +52,14 @@ class Drain:
     def turns(self) -> Iterator[None]:
         """The whole way down, a turn of the loop at each step."""
         self._application.state.become_draining()
+        # Every answer from now on is the last of its connection. Who keeps one moves on meanwhile: a call sent
+        # at the moment in which it is closed would be lost. And nobody can keep us up by asking on.
         while self._has_time(self._closes_at):
             self._tell("unready, still serving")
+            self._hang_up()
             yield
         self._tells_at = 0.0
         self._tell("going down")
-        # Every answer from now on is the last of its connection: nobody can keep it up by asking on.
         self._hang_up()
         for listener in self._listeners:
             listener.stop_listening()

@@ -1,4 +1,4 @@
-"""`pyjob render`: files for other programs: a dashboard for Grafana, configuration for Prometheus."""
+"""`pyjob render grafana` and `prometheus`: a dashboard, scrape configuration and alert rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyjob.render.prometheus import DEFAULT_TARGETS, configuration
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-EXAMPLES = """examples:
+EXAMPLES = """\
   pyjob render grafana > dashboard.json                     in Grafana: Dashboards, New, Import
   pyjob render grafana --title "House prices"               under a title of your own
   pyjob render prometheus                                   scrape configuration and alert rules, to read
@@ -23,16 +23,8 @@ EXAMPLES = """examples:
 """
 
 
-def add_to(commands: Commands) -> None:
-    """Declare the command's arguments."""
-    parser = commands.add_parser(
-        "render",
-        help="print a dashboard and alert rules",
-        description="Print a dashboard for Grafana, or scrape configuration and alert rules for Prometheus.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    kinds = parser.add_subparsers(title="what to print", metavar="WHAT", required=True)
+def add_to(kinds: Commands) -> None:
+    """Declare them and their arguments."""
     _add_grafana(kinds)
     _add_prometheus(kinds)
 
