@@ -43,6 +43,14 @@ def port(text: str) -> int:
     return number
 
 
+def given_port(text: str) -> int:
+    """A TCP port that is known before anybody listens: not 0."""
+    number = port(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("expected a number from 1 to 65535, found '0'")
+    return number
+
+
 def address(text: str) -> str:
     """``HOST:PORT``, an IPv6 address in brackets."""
     host, _, number = text.rpartition(":")

@@ -70,7 +70,7 @@ def _add_kubernetes(kinds: Commands) -> None:
     )
     parser.add_argument(
         "--port",
-        type=_port,
+        type=arguments.given_port,
         default=DEFAULT_PORT,
         metavar="PORT",
         help="port of container and Service (default: %(default)s)",
@@ -204,10 +204,3 @@ def _image(text: str) -> str:
             f"expected an image such as registry.example.com/house:1.0.0, found {text!r}"
         )
     return text
-
-
-def _port(text: str) -> int:
-    number = arguments.port(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("expected a number from 1 to 65535, found '0'")
-    return number

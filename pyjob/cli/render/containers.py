@@ -148,7 +148,9 @@ def _add_systemd(kinds: Commands) -> None:
         help="address to listen on (default: %(default)s, for a proxy on the same machine)",
     )
     port = parser.add_mutually_exclusive_group()
-    port.add_argument("--port", type=_port, default=DEFAULT_PORT, help="port (default: %(default)s)")
+    port.add_argument(
+        "--port", type=arguments.given_port, default=DEFAULT_PORT, help="port (default: %(default)s)"
+    )
     port.add_argument(
         "--template",
         action="store_true",
@@ -224,10 +226,3 @@ def _host(text: str) -> str:
     if not _HOST.fullmatch(text):
         raise argparse.ArgumentTypeError(f"expected a name or an address, found {text!r}")
     return text
-
-
-def _port(text: str) -> int:
-    number = arguments.port(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("expected a number from 1 to 65535, found '0'")
-    return number
