@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -9,9 +10,15 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from pyjob.errors import BuildError
+from pyjob.ship.leaks import leaks_in_archive
+from pyjob.ship.package import Package, package_of
+from pyjob.ship.packing.archive import read_archive, write_archive
+from pyjob.ship.source.source import Source, Wanted, source_of
 from tests.built import built, everything_in, job_in, packed_files, pyjob_build, ran
 from tests.distributions import wheel
 from tests.repositories import UNCONFIGURED, committed, git, needs_git, repository
@@ -65,6 +72,8 @@ def test_the_same_wheelhouse_makes_the_same_bytes(tmp_path: Path) -> None:
     for name in ("here", "there"):
         greeting_job(tmp_path / name / "job")
         (tmp_path / name / "job" / "factor.txt").touch()
+        (tmp_path / name / "greeting").mkdir()
+        (tmp_path / name / "greeting" / "setup.py").touch()  # nobody asked for these sources
         summary = built("job", "--wheelhouse", wheelhouse, "--sbom", "bill.json", cwd=tmp_path / name)
         file = tmp_path / name / "doubler-0.0.1.pex"
         assert summary["file"] == str(file)
@@ -90,6 +99,14 @@ def _is_a_bill_of_materials(file: Path, digest: str) -> None:
     assert "purl" not in components["pyjob"], "on PyPI, that is another project"
 
 
+def test_metadata_of_a_wheel_is_read_in_any_language(tmp_path: Path) -> None:
+    metadata = "Name: a\nVersion: 1\nSummary: Größe\nLicense: © Müller\nRequires-Dist: b; extra=='c'\n"
+    file = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a-1.dist-info/METADATA", metadata)
+    assert package_of(file) == Package("a", "1", "© Müller", "Größe", ())
+
+
 def test_what_git_tracks_is_packed_and_nothing_else(tmp_path: Path) -> None:
     job = job_in(tmp_path / "team" / "job", fields="extends: ../base.yaml\nsecret_runtime_env_file: .env")
     (tmp_path / "team" / "base.yaml").write_text("labels: {team: a}\n")
@@ -113,10 +130,79 @@ def test_what_git_tracks_is_packed_and_nothing_else(tmp_path: Path) -> None:
     packed = packed_files(tmp_path / "job.pex")
     assert {*packed} == {
         *(f"job/{name}" for name in ("job.yaml", "job.py", "factor.txt", "tool.sh", ".gitignore")),
-        *("job/link", "job/shared.txt", "base.yaml"),
+        *("job/link", "job/shared.txt", "shared.txt", "base.yaml"),
     }
     assert packed["job/factor.txt"] == b"3"
     assert packed["job/shared.txt"] == b"shared\n"
+
+
+def test_links_bring_what_git_tracks_behind_them_and_work_where_they_are_unpacked(tmp_path: Path) -> None:
+    team = tmp_path / "team"
+    job = job_in(team / "job", fields="extends: ../shared/base.yaml")
+    shared, deeper = team / "shared", team / "deeper"
+    for folder in (shared, deeper):
+        folder.mkdir()
+        (folder / "token.secret").write_text("ignored")
+        (folder / "data.txt").write_text(folder.name)
+    (shared / "base.yaml").write_text("labels: {team: a}\n")
+    (shared / "deeper").symlink_to(deeper)
+    (job / "shared").symlink_to("../shared")
+    (job / "by_the_outside.txt").symlink_to("../../team/job/factor.txt")
+    (job / "by_an_ignored_one.txt").symlink_to("link.secret")
+    (job / "link.secret").symlink_to("factor.txt")
+    (team / ".gitignore").write_text("*.secret\n")
+    committed(repository(team))
+    source = source_of(Wanted("team/job"), tmp_path, cwd=tmp_path, target_of=lambda _: tmp_path / "job.pex")
+    write_archive(tmp_path / "job.tar", source.root, source.files, source.date)
+    assert not source.warnings
+    unpacked = tmp_path / "unpacked"
+    read_archive(tmp_path / "job.tar", unpacked)
+    assert not [*unpacked.rglob("*.secret")]
+    assert (unpacked / "job" / "shared" / "deeper" / "data.txt").read_text() == "deeper"
+    for name in ("by_the_outside.txt", "by_an_ignored_one.txt"):
+        assert (unpacked / "job" / name).resolve() == unpacked / "job" / "factor.txt"
+
+
+def test_what_is_packed_from_elsewhere_or_is_gone_makes_the_commit_dirty(tmp_path: Path) -> None:
+    team = tmp_path / "team"
+    job = job_in(
+        team / "job", fields="extends: ../base.yaml", extra="  requirements_path: ../requirements.txt"
+    )
+    base, requirements = team / "base.yaml", team / "requirements.txt"
+    base.write_text("labels: {team: a}\n")
+    requirements.write_text("")
+    (job / "a\nb").touch()
+    committed(repository(team))
+
+    def found() -> Source:
+        return source_of(Wanted("team/job"), tmp_path, cwd=tmp_path, target_of=lambda _: tmp_path / "a.pex")
+
+    assert requirements in found().files
+    assert not found().commit.endswith("-dirty")
+    for file in (base, requirements):
+        before = file.read_text()
+        file.write_text(f"{before}# changed\n")
+        assert found().commit.endswith("-dirty")
+        file.write_text(before)
+    (job / "a\nb").unlink()
+    git(team, "update-index", "--skip-worktree", "job/a\nb")  # as a sparse checkout does
+    assert found().commit.endswith("-dirty")
+    assert "in git, but removed here, so not packed: a\\nb" in found().warnings
+    git(team, "rm", "--quiet", "--cached", "base.yaml")
+    with pytest.raises(BuildError, match=r"git does not track it: git add \.\./base\.yaml"):
+        found()
+
+
+def test_no_filter_of_the_repositorys_own_configuration_is_run(tmp_path: Path) -> None:
+    job = committed(repository(job_in(tmp_path / "job")))
+    for number, kind in enumerate(("clean", "process")):
+        git(job, "config", f"filter.a={number}.{kind}", f"touch {tmp_path}/{kind}; cat")
+    (job / ".git" / "info" / "attributes").write_text("*.py filter=a=0\n*.txt filter=a=1\n")
+    (job / "job.py").touch()
+    (job / "factor.txt").write_text("3")
+    source = source_of(Wanted("job"), tmp_path, cwd=tmp_path, target_of=lambda _: tmp_path / "job.pex")
+    assert source.commit.endswith("-dirty")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["job"]
 
 
 def test_a_repository_is_cloned_with_its_branch_and_directory(tmp_path: Path) -> None:
@@ -184,6 +270,41 @@ def test_secrets_of_the_build_are_in_nothing_that_is_packed(tmp_path: Path) -> N
     assert secret not in told
 
 
+KEY = "first-line-of-the-key\nand-the-second-one-which-is-longer"
+PASSWORD = 'pässword-of-the-"database"'
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [
+        (KEY, f"KEY = {KEY!r}".encode()),
+        (KEY, KEY.replace("\n", "\r\n    ").encode()),
+        (PASSWORD, json.dumps({"password": PASSWORD}).encode()),
+        (PASSWORD, PASSWORD.encode("latin-1")),
+        (PASSWORD, PASSWORD.encode("utf-16")),
+        (PASSWORD, base64.b64encode(f"{PASSWORD}!".encode())),
+        (PASSWORD, quote(PASSWORD).encode()),
+    ],
+)
+def test_a_secret_is_found_however_it_is_written(tmp_path: Path, value: str, content: bytes) -> None:
+    for name, text in (("settings", content), ("others", b"-----BEGIN first-line-of-the-key-----")):
+        (tmp_path / name).write_bytes(text)
+    write_archive(tmp_path / "job.tar", tmp_path, [tmp_path / "settings", tmp_path / "others"], 0)
+    assert leaks_in_archive(tmp_path / "job.tar", {"SECRET": value, "BLANK": " " * 16}) == [
+        ("settings", "SECRET")
+    ]
+
+
+def test_a_secret_in_the_name_of_a_file_is_found_and_not_told(tmp_path: Path) -> None:
+    secret = "correct-horse-battery-staple"
+    job = job_in(tmp_path / "job", fields="secret_build_env_file: .env.build")
+    (job / ".env.build").write_text(f"TOKEN={secret}\n")
+    (job / f"{secret}.txt").symlink_to("factor.txt")
+    told = refused("job", cwd=tmp_path)
+    assert "***.txt holds the value of TOKEN" in told
+    assert secret not in told
+
+
 def test_of_a_repository_the_secrets_of_the_build_are_taken_from_here(tmp_path: Path) -> None:
     job = job_in(tmp_path / "job", fields="secret_build_env_file: .env.build")
     (job / ".gitignore").write_text(".env.build\n")
@@ -219,6 +340,14 @@ def test_what_cannot_be_packed_is_told(tmp_path: Path) -> None:
     assert "passwd: a link that leads out" in refused("job", cwd=tmp_path)
     (job / "passwd").unlink()
     repository(job)
+    (job / ".gitignore").write_text("ignored\n")
+    (job / "ignored").touch()
+    (job / "link").symlink_to("ignored")
+    git(job, "add", "link")
+    assert "link: a link to ignored, which is not packed" in refused("job", cwd=tmp_path)
+    git(job, "rm", "--force", "--quiet", "link")
+    (job / "other.py").symlink_to("job.py")
+    assert "git does not track it: git add other.py" in refused("job/other.py", cwd=tmp_path)
     git(job, "rm", "--cached", "--quiet", "job.py")
     assert (
         "job.py: expected among the files to be packed, but git does not track it: git add job.py"
@@ -235,6 +364,9 @@ def test_what_cannot_be_packed_is_told(tmp_path: Path) -> None:
         (["--branch", "main", "job"], "--branch and --directory are for a git repository"),
         (["-o", "job", "job"], "expected the name of a file, found a folder"),
         (["-o", "no/job.pex", "job"], "there is no folder"),
+        (["-o", "pipe", "job"], "expected the name of a file, found something else"),
+        (["--sbom", "no/bill.json", "job"], "expected the name of a file in a folder that is there"),
+        (["-o", "job.pex", "--sbom", "job.pex", "job"], "expected another file for --sbom"),
         (["file:///nowhere/at/all"], "git clone failed"),
         (["--directory", "../..", "file:///nowhere"], "expected a folder of the repository"),
         (["--from-git", "job"], "git clone failed"),
@@ -242,6 +374,7 @@ def test_what_cannot_be_packed_is_told(tmp_path: Path) -> None:
 )
 def test_options_that_lead_nowhere_are_told(tmp_path: Path, arguments: list[str], told: str) -> None:
     job_in(tmp_path / "job")
+    os.mkfifo(tmp_path / "pipe")
     # No host is asked: git is told to find none.
     blocked = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.proxy", "GIT_CONFIG_VALUE_0": "127.0.0.1:1"}
     assert told in refused(*arguments, cwd=tmp_path, **blocked)
@@ -257,7 +390,8 @@ def test_a_requirement_that_is_nowhere_is_told_with_the_place_of_the_log(tmp_pat
     assert "greeting" in log.read_text()
 
 
-def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interruption", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path, interruption: signal.Signals) -> None:
     greeting_job(tmp_path / "job")
     wheelhouse = tmp_path / "wheels"
     greeting_wheel(wheelhouse)
@@ -274,7 +408,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     for line in process.stderr:
         if "requirements" in line:
             break
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(interruption)
     told = process.stderr.read()
     process.stderr.close()
     assert process.wait(PATIENCE) == 1

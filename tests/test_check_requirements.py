@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_read_is_one_error(tmp_path: Path, kind: str) -> N
         case "bytes":
             file.write_bytes(b"# fine\n\xff\xfe\n")
         case "large":
-            file.write_bytes(b"flask\n" * 200_000)
+            file.write_bytes(b"flask\n" * 400_000)
     (error,) = checked(tmp_path)
     assert (error.severity, error.file) == (ERROR, "requirements.txt")
     assert error.line == (2 if kind == "bytes" else None)

@@ -261,12 +261,18 @@ def test_two_logins_for_indexes_of_one_host_are_an_error(prepare: Prepare) -> No
 
 def test_logins_in_the_settings_of_pip_are_handed_over_too(prepare: Prepare) -> None:
     inherited = {"PIP_EXTRA_INDEX_URL": "https://a:planted1@one.example/simple https://two.example/simple"}
+    inherited["PIP_PYPI_URL"] = "https://c:planted3@four.example"  # an older name of the same option
     ready = prepare(
         "lib\n", inherited=inherited, secrets={"PIP_INDEX_URL": "https://b:planted2@three.example"}
     )
     assert ready.variables["PIP_EXTRA_INDEX_URL"] == "https://one.example/simple https://two.example/simple"
     assert ready.variables["PIP_INDEX_URL"] == "https://three.example"
-    assert netrc_of(ready) == {"one.example": ("a", "planted1"), "three.example": ("b", "planted2")}
+    assert ready.variables["PIP_PYPI_URL"] == "https://four.example"
+    assert netrc_of(ready) == {
+        "one.example": ("a", "planted1"),
+        "three.example": ("b", "planted2"),
+        "four.example": ("c", "planted3"),
+    }
 
 
 def test_entries_of_the_users_own_netrc_stay_where_no_url_says_otherwise(
@@ -336,6 +342,15 @@ def test_a_secret_that_would_be_seen_on_a_command_line_is_an_error(prepare: Prep
     (problem,) = problems_of(error)
     assert "expected secrets as user or password of a URL alone" in problem
     assert problem.endswith("found ${TOKEN} elsewhere")
+
+
+def test_a_value_that_was_filled_in_is_in_no_message(prepare: Prepare) -> None:
+    with pytest.raises(ManifestError) as error:
+        prepare("lib==${TOKEN}\nlib --hash='${TOKEN}\n", secrets={"TOKEN": "planted"})
+    assert problems_of(error) == [
+        "requirements.txt:1: expected a requirement such as flask>=3, a URL or a path, found 'lib==${TOKEN}'",
+        'requirements.txt:2: expected quotes in pairs, found "lib --hash=\'${TOKEN}"',
+    ]
 
 
 def test_a_secret_may_be_a_whole_url(prepare: Prepare) -> None:
@@ -458,6 +473,14 @@ def test_what_the_job_asks_for_is_known_by_name(prepare: Prepare) -> None:
 )
 def test_whether_pip_asks_for_hashes_is_known(prepare: Prepare, line: str) -> None:
     assert prepare(f"{line}\n").has_hashes
+
+
+def test_a_file_with_the_hashes_of_a_large_job_is_read(prepare: Prepare) -> None:
+    hashes = "".join(f" \\\n    --hash=sha256:{number:064x}" for number in range(100))
+    text = "".join(f"lib{number}==1.0{hashes}\n" for number in range(40))
+    assert len(text) > 300_000
+    ready = prepare(text)
+    assert (len(ready.names), ready.has_hashes) == (40, True)
 
 
 def test_nobody_else_may_read_what_holds_logins(prepare: Prepare) -> None:

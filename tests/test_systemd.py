@@ -92,10 +92,11 @@ def test_it_runs_the_pex_until_it_ends_well(printed: Printed, make_job: MakeJob)
     unit = printed(make_job(CODE, name="house-price"))
     assert only(unit, "ExecStart") == (
         "/opt/pyjob/house-price.pex --host 127.0.0.1 --port 7000 --workdir %C/pyjob/house-price/work "
-        "--grace 30 --drain-delay 0"
+        "--grace 30 --drain-delay 0 --fail-fast"
     )
     assert only(unit, "CacheDirectory") == "pyjob/house-price/work pyjob/house-price/temporary"
-    assert "TMPDIR=%C/pyjob/house-price/temporary" in settings(unit)["Environment"]
+    folders = "TMPDIR=%C/pyjob/house-price/temporary HOME=%C/pyjob/house-price/work"
+    assert folders in settings(unit)["Environment"]
     assert (only(unit, "Type"), only(unit, "Restart")) == ("exec", "on-failure")
     assert only(unit, "DynamicUser") == "yes"
     assert "LoadCredential" not in settings(unit)
@@ -104,9 +105,10 @@ def test_it_runs_the_pex_until_it_ends_well(printed: Printed, make_job: MakeJob)
 def test_the_options_of_a_unit_are_options_that_pyjob_run_has(printed: Printed, make_job: MakeJob) -> None:
     words = only(printed(make_job(CODE)), "ExecStart").split()[1:]
     own = {"--workdir"}  # of the .pex alone
+    assert words.pop() == "--fail-fast"
     served = [one for one in zip(words[::2], words[1::2], strict=True) if one[0] not in own]
     with pytest.raises(SystemExit) as ended:
-        main(["run", *(word for pair in served for word in pair), "--help"])
+        main(["run", *(word for pair in served for word in pair), "--fail-fast", "--help"])
     assert ended.value.code == 0
 
 
@@ -168,7 +170,7 @@ def test_instances_of_a_template_have_ports_and_folders_of_their_own(
         *(("--pex", path) for path in ("job.pex", "", "/a\nExecStartPre=/bin/x", "/a b", "/$HOME", "/%h")),
         *(("--host", host) for host in ("", "a\n", "$HOME", "%h", "a b")),
         ("--port", "7001", "--template"),
-        ("--port", "0"),
+        *(("--port", port) for port in ("0", "443")),
         ("--grace", "-1"),
     ],
     ids=repr,

@@ -102,14 +102,16 @@ def _find_secrets(file: Path, job: Path, given: Sequence[str], *, may_be_missing
 
     Raises `ManifestError` where there is none, and nothing stands in for it.
     """
-    if FILE_VARIABLE in os.environ or any(one.split("=")[0] == "--env-file" for one in given):
+    if os.environ.get(FILE_VARIABLE) or any(one.split("=")[0] == "--env-file" for one in given):
         return
     name = _manifest_of(job).secret_runtime_env_file
     if not name:
         return
     beside = file.absolute().parent / name
-    if beside.is_file():
-        os.environ[FILE_VARIABLE] = str(beside)
+    behind = file.resolve().parent / name  # where a link to the built file leads
+    found = next((one for one in (beside, behind) if one.is_file()), None)
+    if found is not None:
+        os.environ[FILE_VARIABLE] = str(found)
     elif not may_be_missing and not environment_stands_in(os.environ):
         template = job / f"{name}.dist" if job.is_dir() else job.parent / f"{name}.dist"
         remedy = f": it sets what {template.name} lists" if template.is_file() else ""

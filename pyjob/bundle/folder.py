@@ -32,7 +32,10 @@ def working_folder(archive: Path, workdir: Path | None) -> Iterator[Path]:
         return
     own = own_folder()
     _remove_what_others_left(own)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=own))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=own))
+    except OSError as error:
+        raise _refused(own, error) from None
     lock = os.open(folder, os.O_RDONLY)  # until the end of the process, however that comes
     fcntl.flock(lock, fcntl.LOCK_SH)
     try:
@@ -48,7 +51,11 @@ def _unpack(archive: Path, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         read_archive(archive, folder)
     except OSError as error:
-        raise BuildError(f"{folder}: the job cannot be unpacked: {error.strerror or error}") from None
+        raise _refused(folder, error) from None
+
+
+def _refused(folder: Path, error: OSError) -> BuildError:
+    return BuildError(f"{folder}: the job cannot be unpacked: {error.strerror or error}")
 
 
 def _remove_what_others_left(own: Path) -> None:

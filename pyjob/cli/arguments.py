@@ -51,6 +51,14 @@ def given_port(text: str) -> int:
     return number
 
 
+def unprivileged_port(text: str) -> int:
+    """A TCP port that everybody may listen on, on most machines."""
+    number = given_port(text)
+    if number < 1024:
+        raise argparse.ArgumentTypeError(f"expected a number from 1024, without privileges, found {text!r}")
+    return number
+
+
 def address(text: str) -> str:
     """``HOST:PORT``, an IPv6 address in brackets."""
     host, _, number = text.rpartition(":")

@@ -32,6 +32,7 @@ Files that git tracks are packed; outside of git, all but what tools leave behin
 Variables for building come from build_env and secret_build_env_file of the manifest.
 """
 _WIDTH = 100
+_INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def add_to(commands: Commands) -> None:
@@ -111,14 +112,18 @@ def _folder(text: str) -> Path:
 
 def _run(options: argparse.Namespace) -> int:
     if options.sbom is not None:
-        check_sbom()
+        check_sbom(options.sbom, options.output)
     wanted = Wanted(options.target, options.branch or "", options.directory or "", options.from_git)
     order = Order(wanted, options.output, options.docs, options.wheelhouse, options.env_file)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _INTERRUPTING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
     progress = _Progress()
     started = time.monotonic()
-    built = build(order, Path.cwd(), progress.tell, progress.step)
-    progress.end()
+    try:
+        built = build(order, Path.cwd(), progress.tell, progress.step)
+    finally:
+        progress.end()
     for warning in built.warnings:
         sys.stderr.write(f"pyjob: warning: {warning}\n")
     if options.sbom is not None:
@@ -129,6 +134,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    for number in _INTERRUPTING:  # who is impatient does not keep secrets from being removed
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

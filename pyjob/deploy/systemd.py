@@ -116,7 +116,9 @@ def _service(service: Service, process: Process) -> Iterator[str]:
         "--drain-delay": f"{process.drain_delay:g}",
     }
     yield "Type=exec"
-    yield " ".join([f"ExecStart={process.pex}", *(f"{name} {value}" for name, value in options.items())])
+    words = [process.pex, *(f"{name} {value}" for name, value in options.items())]
+    yield "# A failed start ends it, so that it is started again: nobody asks /live here."
+    yield f"ExecStart={' '.join(words)} --fail-fast"
     yield "# Lines that the job prints are to be in the log at once."
     yield "Environment=PYTHONUNBUFFERED=1"
     if service.manifest.secret_runtime_env_file:
@@ -124,9 +126,9 @@ def _service(service: Service, process: Process) -> Iterator[str]:
         yield f"LoadCredential=runtime.env:{_secrets(service)}"
         yield f"Environment={FILE_VARIABLE}=%d/runtime.env"
     yield "# The working directory and the unpacked packages, not in memory, and kept for the next start;"
-    yield "# `systemctl clean` removes them."
+    yield "# `systemctl clean` removes them. Libraries keep in HOME what they have fetched."
     yield f"CacheDirectory={folder}/work {folder}/temporary"
-    yield f"Environment=TMPDIR=%C/{folder}/temporary"
+    yield f"Environment=TMPDIR=%C/{folder}/temporary HOME=%C/{folder}/work"
     yield "Restart=on-failure"
     yield "RestartSec=5s"
     yield "# SIGTERM for the server alone, so that its calls end before what they have started does."

@@ -71,13 +71,17 @@ def _end_of(form: str, text: str, start: int) -> int:
 
 
 def _spellings(secret: str) -> Iterator[str]:
+    lines = (line.strip() for line in secret.splitlines())
+    for text in {secret, secret.strip(), *(line for line in lines if len(line) >= _LEAST_LINE)}:
+        yield from spellings(text)
+
+
+def spellings(whole: str) -> Iterator[str]:
+    """A text as it is, and as it looks inside of repr, JSON, URLs and HTML."""
     import html  # for jobs that have secrets: it brings a long table
     import unicodedata
 
-    lines = (line.strip() for line in secret.splitlines())
-    texts = {secret, secret.strip(), *(line for line in lines if len(line) >= _LEAST_LINE)}
-    texts |= {unicodedata.normalize(form, text) for text in tuple(texts) for form in ("NFC", "NFD")}
-    for text in texts:
+    for text in {whole, *(unicodedata.normalize(form, whole) for form in ("NFC", "NFD"))}:
         once = _escaped(text)
         yield from once
         for form in once:  # what is escaped is often escaped again: a KeyError of a repr

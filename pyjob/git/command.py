@@ -62,3 +62,13 @@ def run_git(
         raise GitError(f"git did not answer within {patience:g} s") from None
     except OSError as error:
         raise GitError(f"git cannot be run: {error.strerror}") from None
+
+
+def settings_of(values: Mapping[str, str]) -> dict[str, str]:
+    """Variables that set ``values`` of git's configuration, whatever is in their names, over all others."""
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdecimal() else 0
+    variables = {"GIT_CONFIG_COUNT": str(first + len(values))}
+    for number, (name, value) in enumerate(values.items(), first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return variables

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pyjob.git.command import GitError, run_git
+from pyjob.git.command import GitError, run_git, settings_of
 
 
 class WorkTree:
@@ -64,25 +64,20 @@ class WorkTree:
         return bool(self._name(path))
 
     def files(self, folder: Path) -> list[Path]:
-        """The files below ``folder`` that git tracks; of a submodule, its folder."""
+        """The files below ``folder``, or the one that it is, that git tracks; of a submodule, its folder."""
         return self._paths("ls-files", "-z", "--", self._spec(folder))
 
     def untracked(self, folder: Path) -> list[Path]:
         """The files below ``folder`` that git neither tracks nor ignores."""
         return self._paths("ls-files", "-z", "--others", "--exclude-standard", "--", self._spec(folder))
 
-    def changed(self, paths: Iterable[Path]) -> set[Path]:
-        """Those of ``paths`` that differ from what the last commit has; all, where there is none yet."""
-        names = {path: name for path in paths if (name := self._name(path))}
-        if not names:
-            return set()
+    def changed(self, folder: Path) -> list[Path]:
+        """The files below ``folder`` that differ from what the last commit has; all, where there is none."""
         if not self.commit():
-            return set(names)
-        answer = self._ask(
-            "diff", "--no-ext-diff", "--no-textconv", "--name-only", "--no-renames", "-z", "HEAD", "--"
-        )
-        known = set(answer)
-        return {path for path, name in names.items() if name in known}
+            return self.files(folder)
+        options = ("--no-ext-diff", "--no-textconv", "--name-only", "--no-renames", "-z")
+        spec = self._spec(folder)
+        return self._paths("diff", *options, "HEAD", "--", spec, variables=self._without_filters())
 
     def commit(self) -> tuple[str, int] | None:
         """The last commit: its id, and its time in seconds since 1970; None where there is none yet."""
@@ -96,10 +91,19 @@ class WorkTree:
         return [pair.partition("\n")[2] for pair in pairs]
 
     def _spec(self, folder: Path) -> str:
-        return os.path.relpath(folder.resolve(), self.root)
+        return os.path.relpath(folder.parent.resolve() / folder.name, self.root)
 
-    def _paths(self, *arguments: str) -> list[Path]:
-        return [self.root / name for name in self._ask("--literal-pathspecs", *arguments)]
+    def _paths(self, *arguments: str, variables: Mapping[str, str] | None = None) -> list[Path]:
+        found = self._ask("--literal-pathspecs", *arguments, variables=variables)
+        return [self.root / name for name in found]
+
+    def _without_filters(self) -> dict[str, str]:
+        """Variables by which git runs none of the filters that this repository's own configuration has."""
+        answer = self._ask("config", "-z", "--show-scope", "--name-only", "--get-regexp", r"^filter\.")
+        scopes = zip(answer[::2], answer[1::2], strict=True)
+        names = {key.rpartition(".")[0] for scope, key in scopes if scope in ("local", "worktree")}
+        none = {"clean": "", "process": "", "required": "false"}
+        return settings_of({f"{name}.{key}": value for name in names for key, value in none.items()})
 
     def _name(self, path: Path) -> str:
         """``path`` as git calls it, empty where git would refuse it."""
@@ -115,8 +119,10 @@ class WorkTree:
             return ""
         return str(inner)
 
-    def _ask(self, *arguments: str, given: bytes = b"") -> list[str]:
-        ended = run_git(self.root, *arguments, given=given)
+    def _ask(
+        self, *arguments: str, given: bytes = b"", variables: Mapping[str, str] | None = None
+    ) -> list[str]:
+        ended = run_git(self.root, *arguments, given=given, variables=variables)
         if ended.returncode not in (0, 1):  # 1: nothing was found
             reason = os.fsdecode(ended.stderr).strip().partition("\n")[0]
             command = next(word for word in arguments if not word.startswith("-"))

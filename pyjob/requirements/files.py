@@ -14,8 +14,9 @@ from pyjob.manifest.file import read_bytes
 from pyjob.manifest.layers import repository_of
 from pyjob.requirements.line import Line, LineReader, logical_lines
 from pyjob.requirements.requirement import URL, VARIABLE, LineError, Requirement, requirement_of
+from pyjob.requirements.requirement import shown as shown_text
 
-_LARGEST = 256 * 1024
+_LARGEST = 2 * 1024 * 1024  # lists of hashes are long: each package has one for every platform
 _MOST_FILES = 50
 _MOST_LINES = 2000
 
@@ -100,16 +101,19 @@ class RequirementsFiles:
             if self._count > _MOST_LINES:
                 self._wrong(f"at most {_MOST_LINES} lines", "more", shown, number)
                 break
+            filled = whole
             try:
-                text = self._rewrite(whole, shown, number) if self._rewrite else whole
-                line = self._line_reader.read(number, text)
+                filled = self._rewrite(whole, shown, number) if self._rewrite else whole
+                line = self._line_reader.read(number, filled)
                 for one in line.requirements:
                     requirement = requirement_of(one)
                     self.requirements += [requirement] if requirement and not include.constrains else []
             except LineError as error:
-                # What is no requirements file by its name may hold anything, which is not repeated.
+                # What is no requirements file by its name may hold anything, which is not repeated; nor are
+                # values that were filled in.
                 is_usual = include.file.suffix in (".txt", ".in")
-                self._wrong(error.expected, error.found if is_usual else "something else", shown, number)
+                found = error.found if filled == whole else shown_text(whole)
+                self._wrong(error.expected, found if is_usual else "something else", shown, number)
                 continue
             yield line
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pyjob
 from pyjob.environment import Environment, environment_of
 from pyjob.environment.build import build_environment
-from pyjob.errors import BuildError, ManifestError
+from pyjob.environment.mask import Mask
+from pyjob.errors import BuildError, ManifestError, one_line
 from pyjob.manifest import Manifest
 from pyjob.ship.leaks import CERTAIN, leaks_in_archive, leaks_in_wheels
 from pyjob.ship.package import Package, package_of
@@ -86,7 +87,7 @@ def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Bui
     tell(f"{manifest.name} {manifest.version}: {len(source.files)} files{_commit_of(source)}")
     archive = folder / "job.tar"
     write_archive(archive, source.root, source.files, source.date)
-    secrets = _secrets(manifest, environment, cwd)
+    secrets = _secrets(source, environment, cwd)
     warnings += _without_leaks(archive, secrets)
     wheels = _wheels(order, manifest, environment, folder, target, tell, step)
     _refuse_leaks(leaks_in_wheels(wheels, secrets))
@@ -129,8 +130,9 @@ def _check_pex() -> None:
 
 
 def _target(target: Path) -> Path:
-    if target.is_dir():
-        raise BuildError(f"{target}: expected the name of a file, found a folder")
+    if target.exists() and not target.is_file():
+        what = "a folder" if target.is_dir() else "something else"
+        raise BuildError(f"{target}: expected the name of a file, found {what}")
     if not target.parent.is_dir():
         raise BuildError(f"{target}: there is no folder {target.parent}")
     return target
@@ -179,18 +181,22 @@ def _wheels(
     return sorted(wheels)
 
 
-def _secrets(manifest: Manifest, environment: Environment, cwd: Path) -> dict[str, str]:
+def _secrets(source: Source, environment: Environment, cwd: Path) -> dict[str, str]:
     """Values that may be in nothing that is packed, by their names: those of both secret files."""
     found = {name: environment.variables[name] for name in environment.secret}
+    name = source.manifest.secret_runtime_env_file
+    is_elsewhere = name and source.secrets != source.manifest.folder and (source.secrets / name).is_file()
+    file = source.secrets / name if is_elsewhere else None
     try:
-        runtime = environment_of(manifest, os.environ, cwd=cwd, with_identity=True)
+        runtime = environment_of(source.manifest, os.environ, cwd=cwd, env_file=file, with_identity=True)
     except ManifestError:  # it is not needed here
         return found
     return found | {name: runtime.variables[name] for name in runtime.secret if name in runtime.variables}
 
 
 def _without_leaks(archive: Path, secrets: Mapping[str, str]) -> Iterator[str]:
-    found = leaks_in_archive(archive, secrets)
+    mask = Mask(secrets.values())  # the value may be in the file's name
+    found = [(one_line(mask(file)), name) for file, name in leaks_in_archive(archive, secrets)]
     _refuse_leaks([(file, name) for file, name in found if len(secrets[name]) >= CERTAIN])
     for file, name in found:
         yield f"{file} holds the value of the secret {name}, or a word like it"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import zipfile
 from dataclasses import dataclass
-from email.parser import BytesParser
+from email.parser import HeaderParser
 from pathlib import Path
 
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
+_OF_EXTRA = re.compile(r";.*\bextra\s*==")
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ def package_of(wheel: Path) -> Package:
     """Read the metadata of ``wheel``."""
     with zipfile.ZipFile(wheel) as packed:
         member = next(name for name in packed.namelist() if name.endswith(".dist-info/METADATA"))
-        fields = BytesParser().parsebytes(packed.read(member))
-    required = [text for text in fields.get_all("Requires-Dist", []) if "extra ==" not in text]
+        fields = HeaderParser().parsestr(packed.read(member).decode(errors="replace"))
+    required = [text for text in fields.get_all("Requires-Dist", []) if not _OF_EXTRA.search(text)]
     names = (match[0] for text in required if (match := _REQUIREMENT.match(text)))
     license_text = fields["License-Expression"] or fields["License"] or ""
     return Package(

@@ -23,10 +23,14 @@ def write_sbom(file: Path, built: Built) -> None:
         raise BuildError(f"{file}: {error.strerror}") from None
 
 
-def check_sbom() -> None:
-    """Fail before a build where the library is missing. Raises `BuildError`."""
+def check_sbom(file: Path, output: Path | None) -> None:
+    """Fail before a build where ``file`` could not be written. Raises `BuildError`."""
     import importlib.util
 
+    if output is not None and file.absolute() == output.absolute():
+        raise BuildError(f"{file}: expected another file for --sbom than for --output")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise BuildError(f"{file}: --sbom: expected the name of a file in a folder that is there")
     if importlib.util.find_spec("cyclonedx") is None:
         raise BuildError(
             "cyclonedx-python-lib is not installed here, which writes --sbom: pip install "

@@ -149,7 +149,7 @@ def _add_systemd(kinds: Commands) -> None:
     )
     port = parser.add_mutually_exclusive_group()
     port.add_argument(
-        "--port", type=arguments.given_port, default=DEFAULT_PORT, help="port (default: %(default)s)"
+        "--port", type=arguments.unprivileged_port, default=DEFAULT_PORT, help="port (default: %(default)s)"
     )
     port.add_argument(
         "--template",

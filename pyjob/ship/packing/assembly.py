@@ -31,7 +31,8 @@ def assemble(target: Path, contents: Contents, archive: Path, wheels: Sequence[P
     preamble = folder / "preamble.py"
     preamble.write_text(_preamble(_identity([*wheels, sources / DESCRIPTION, sources / ARCHIVE])))
     command = [
-        *(sys.executable, "-m", "pex", "--output-file", str(target)),
+        # -P: a module of the job, in the current folder, is none of pex's.
+        *(sys.executable, "-P", "-m", "pex", "--output-file", str(target)),
         *(option for wheel in wheels for option in ("--pre-resolved-dist", str(wheel))),
         *(_name_of(wheel) for wheel in wheels),
         *("--no-pypi", "--no-transitive", "--no-build", "--no-use-pip-config"),
@@ -41,7 +42,12 @@ def assemble(target: Path, contents: Contents, archive: Path, wheels: Sequence[P
         *("--disable-cache", "--no-record-git-state", "--no-compile"),
     ]
     ended = subprocess.run(  # nosec B603 # a list of words, without a shell
-        command, env=_variables(os.environ, folder), capture_output=True, text=True, check=False
+        command,
+        cwd=folder,  # in other folders, pex might take one with a distribution's name for its sources
+        env=_variables(os.environ, folder),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if ended.returncode:
         lines = [line for line in ended.stderr.strip().splitlines() if line.strip()]

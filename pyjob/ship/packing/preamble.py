@@ -20,8 +20,13 @@ from pathlib import Path
 TYPE_CHECKING = False  # that of typing is slow to import
 if TYPE_CHECKING:
     import zipfile
+    from collections.abc import Iterable
 
 LOCK_VARIABLE = "PYJOB_BUNDLE_LOCK"
+PEX_VARIABLES = ("PEX_INTERPRETER", "PEX_TOOLS")
+# By these, what is here would mix with what is inside.
+MIXING = ("PYTHONPATH", "PYTHONHOME", "PYTHONEXECUTABLE")
+PART = "part-"
 # Who keeps temporary folders clean removes single files that nobody has used for ten days.
 FRESH = 5 * 86400
 WHEELS = ".deps/"
@@ -35,13 +40,26 @@ def start(python: str, machine: str, identity: str, module: str, folder: str) ->
     Ends where this is not ``python`` (``3.11``) on ``machine`` (``Linux x86_64``). ``identity`` is that of
     what is packed: what was unpacked for the same is used again. ``folder`` in the file is unpacked, too.
     """
-    if "PEX_TOOLS" in os.environ or "PEX_INTERPRETER" in os.environ:
+    if any(os.environ.get(name, "").lower() in ("1", "true") for name in PEX_VARIABLES):
         return
     file = sys.argv[0]
     if python_here() != python:
         sys.exit(f"{file}: needs Python {python}, and this is {python_here()}: python{python} {file}")
     if machine_here() != machine:
         sys.exit(f"{file}: was built for {machine}, and this is {machine_here()}: build it on such a machine")
+    for name in MIXING:
+        os.environ.pop(name, None)
+    try:
+        program = str(_environment(file, identity, folder) / "bin" / f"python{python}")
+        # The interpreter that was just made, with arguments of its own.
+        os.execv(program, [program, "-sP", "-m", module, file, *sys.argv[1:]])  # nosec B606
+    except OSError as error:
+        where, why = error.filename or tempfile.gettempdir(), error.strerror or error
+        sys.exit(f"{file}: cannot be unpacked: {where}: {why} (TMPDIR names another place)")
+
+
+def _environment(file: str, identity: str, folder: str) -> Path:
+    """The virtual environment of what is packed, made where it is not there yet."""
     root = _private(own_folder() / identity)
     if os.statvfs(root).f_flag & os.ST_NOEXEC:
         sys.exit(f"{root}: nothing there may be executed (noexec): set TMPDIR to another place")
@@ -50,11 +68,7 @@ def start(python: str, machine: str, identity: str, module: str, folder: str) ->
     environment = root / f"venv-{zlib.crc32(f'{sys.version} {sys.base_prefix}'.encode()):08x}"
     if not environment.is_dir():
         _unpack(file, environment, folder)
-    for name in ("PYTHONPATH", "PYTHONHOME"):  # what is here must not mix with what is inside
-        os.environ.pop(name, None)
-    program = str(environment / "bin" / f"python{python}")
-    # The interpreter that was just made, with arguments of its own.
-    os.execv(program, [program, "-sP", "-m", module, file, *sys.argv[1:]])  # nosec B606
+    return environment
 
 
 def python_here() -> str:
@@ -69,7 +83,11 @@ def machine_here() -> str:
 
 def own_folder() -> Path:
     """The folder of this user below the temporary one; ends the process where it is somebody else's."""
-    return _private(Path(tempfile.gettempdir(), f"pyjob-{os.getuid()}"))
+    try:
+        temporary = tempfile.gettempdir()
+    except OSError:
+        sys.exit("there is no temporary folder that can be written to: set TMPDIR to one")
+    return _private(Path(temporary, f"pyjob-{os.getuid()}"))
 
 
 def _private(folder: Path) -> Path:
@@ -93,28 +111,29 @@ def _lock(root: Path) -> None:
     except OSError:  # another process runs from there
         pass
     else:
-        if not stamp.exists() or stamp.stat().st_mtime < time.time() - FRESH:
-            _empty(root)
+        is_old = not stamp.exists() or stamp.stat().st_mtime < time.time() - FRESH
+        # Parts are of processes that were killed while they unpacked.
+        _remove(root.iterdir() if is_old else root.glob(f"{PART}*"))
     fcntl.flock(held, fcntl.LOCK_SH)
     stamp.touch()
     os.set_inheritable(held, True)  # by what runs in place of this process
     os.environ[LOCK_VARIABLE] = str(held)
 
 
-def _empty(root: Path) -> None:
-    import shutil  # it is slow, and few starts need it
+def _remove(paths: "Iterable[Path]") -> None:
+    for path in [*paths]:
+        import shutil  # it is slow, and few starts need it
 
-    for path in root.iterdir():
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _unpack(file: str, environment: Path, folder: str) -> None:
-    """Make the virtual ``environment`` of the wheels in ``file``, whole or not at all."""
+    """Make the virtual ``environment`` of the wheels in ``file``, whole or not at all. Raises `OSError`."""
     import shutil  # only the first start needs these
     import venv
     import zipfile
 
-    part = Path(tempfile.mkdtemp(prefix="part-", dir=environment.parent))
+    part = Path(tempfile.mkdtemp(prefix=PART, dir=environment.parent))
     try:
         venv.EnvBuilder(symlinks=True).create(part)
         site = part / "lib" / f"python{python_here()}" / "site-packages"
@@ -128,10 +147,13 @@ def _unpack(file: str, environment: Path, folder: str) -> None:
                 elif name.startswith(f"{folder}/"):
                     packed.extract(name, site)
         part.rename(environment)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        sys.exit(f"{file}: is damaged: {error}: copy it again")
+    except OSError:
         if not environment.is_dir():  # else another process was quicker
-            sys.exit(f"{file}: cannot be unpacked into {environment}: {error.strerror or error}")
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _install(wheel: "zipfile.ZipFile", site: Path) -> None:

@@ -23,7 +23,7 @@ from pyjob.ship.requirements.offline import by_name, is_elsewhere, needs_network
 
 _COMMENT = re.compile(r"(^|\s)#")
 # Of pip's own settings, those that hold URLs.
-_URLS_OF_PIP = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
+_URLS_OF_PIP = ("PIP_INDEX_URL", "PIP_PYPI_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 _EDITABLE = ("-e", "--editable")
 _OF_REPOSITORY = re.compile(r"\b(git|hg|svn|bzr)\+", re.IGNORECASE)
 _LOGIN_OF_VARIABLES = re.compile(r"://([^/?#\s]*)@")

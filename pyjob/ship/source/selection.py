@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyjob.errors import BuildError, one_line
 from pyjob.git.command import GitError, run_git
 from pyjob.git.work_tree import WorkTree
 
@@ -28,48 +29,118 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 class Selection:
     """``files`` are packed, absolute; the rest is to be told.
 
-    ``is_untracked``: git tracks nothing of the folder, so all files are taken. ``untracked`` and ``secret``
-    are left out; ``changed`` differ from the last commit; ``submodules`` are folders of other repositories;
-    ``pointers`` are files whose content git LFS has elsewhere.
+    ``is_untracked``: git tracks nothing of the folder, so all files are taken. ``missing`` are in git, but
+    not here; ``untracked`` and ``secret`` are left out; ``changed`` differ from the last commit;
+    ``repositories`` are folders of others, submodules and the like.
     """
 
     files: tuple[Path, ...]
     is_untracked: bool = False
+    missing: tuple[Path, ...] = ()
     untracked: tuple[Path, ...] = ()
     changed: tuple[Path, ...] = ()
     secret: tuple[Path, ...] = ()
-    submodules: tuple[Path, ...] = ()
-    pointers: tuple[Path, ...] = ()
+    repositories: tuple[Path, ...] = ()
+
+    @property
+    def pointers(self) -> tuple[Path, ...]:
+        """Files whose content git LFS has elsewhere."""
+        return tuple(filter(_is_pointer, self.files))
 
 
-def selected(folder: Path, tree: WorkTree | None, left_out: Collection[Path]) -> Selection:
-    """Choose among the files below ``folder``, which is in ``tree``, if in any.
-
-    ``left_out`` are never taken, neither by name nor behind a link. Raises `GitError`.
-    """
-    tracked = [file for file in tree.files(folder) if os.path.lexists(file)] if tree else []
-    if tree is not None and tracked:
-        return _of_tracked(folder, tree, tracked, left_out)
-    found = _visible(folder) if tree is None else tree.untracked(folder)
-    kept, secret = _parted(_without_leftovers(folder, found))
-    files = _allowed(kept, left_out)
-    return Selection(files, tree is not None, secret=secret, pointers=tuple(filter(_is_pointer, files)))
-
-
-def _of_tracked(
-    folder: Path, tree: WorkTree, tracked: Iterable[Path], left_out: Collection[Path]
+def selected(
+    folder: Path, others: Iterable[Path], tree: WorkTree | None, root: Path, left_out: Collection[Path]
 ) -> Selection:
-    files, submodules = list[Path](), list[Path]()
-    for file in tracked:
-        (submodules if file.is_dir() and not file.is_symlink() else files).append(file)
-    packed = _allowed(files, left_out)
-    return Selection(
-        packed,
-        untracked=_allowed(_without_leftovers(folder, tree.untracked(folder)), left_out),
-        changed=tuple(sorted(tree.changed(tree.files(folder)) - set(submodules))),
-        submodules=tuple(sorted(submodules)),
-        pointers=tuple(filter(_is_pointer, packed)),
+    """Choose among the files below ``folder``, take ``others``, and what links lead to, all below ``root``.
+
+    They are in ``tree``, if in any. ``left_out`` are never taken, neither by name nor behind a link. Raises
+    `GitError`, and `BuildError` for a link to what is not packed.
+    """
+    is_tracked = tree is not None and any(map(_is_there, tree.files(folder)))
+    parts = dict[Path, Selection]()
+    pending = [folder, *others]
+    while pending:
+        place = pending.pop(0)
+        if any(place.is_relative_to(one) for one in parts):
+            continue
+        if tree is not None and is_tracked:
+            part = _of_tracked(place, tree, left_out)
+        else:
+            part = _of_all(place, tree, left_out)
+        parts[place] = part
+        pending += (_goal(link, root) for link in part.files if link.is_symlink())
+    whole = Selection(
+        _joined(part.files for part in parts.values()),
+        tree is not None and not is_tracked,
+        _joined(part.missing for part in parts.values()),
+        _joined(part.untracked for part in parts.values()),
+        _joined(part.changed for part in parts.values()),
+        _joined(part.secret for part in parts.values()),
+        _joined(part.repositories for part in parts.values()),
     )
+    _check_links(whole.files, root)
+    return whole
+
+
+def _joined(parts: Iterable[Iterable[Path]]) -> tuple[Path, ...]:
+    return tuple(sorted({path for part in parts for path in part}))
+
+
+def _goal(link: Path, root: Path) -> Path:
+    """What a link leads to in the end. Raises `BuildError` where that is nothing to pack."""
+    goal = Path(os.path.realpath(link))
+    if not goal.exists():
+        raise BuildError(f"{named(link, root)}: a link that leads nowhere: remove it, or mend it")
+    if not goal.is_relative_to(root):
+        raise BuildError(
+            f"{named(link, root)}: a link that leads out of the repository: put the file itself there"
+        )
+    return goal
+
+
+def _check_links(files: Iterable[Path], root: Path) -> None:
+    packed = {place for file in files for place in (file, *file.parents)}
+    for link in files:
+        if link.is_symlink() and (goal := _goal(link, root)) not in packed:
+            raise BuildError(
+                f"{named(link, root)}: a link to {named(goal, root)}, which is not packed, since git does "
+                "not track it, or a rule leaves it out: add it, or remove the link"
+            )
+
+
+def named(path: Path, folder: Path) -> str:
+    """How messages call a file: names may have anything in them."""
+    return one_line(os.path.relpath(path, folder))
+
+
+def _of_tracked(place: Path, tree: WorkTree, left_out: Collection[Path]) -> Selection:
+    tracked, changed = {*tree.files(place)}, {*tree.changed(place)}
+    missing = {file for file in tracked | changed if file not in tracked or not _is_there(file)}
+    repositories = {file for file in tracked - missing if file.is_dir() and not file.is_symlink()}
+    return Selection(
+        _allowed(tracked - missing - repositories, left_out),
+        missing=_allowed(missing, left_out),
+        untracked=_allowed(_without_leftovers(place, tree.untracked(place)), left_out),
+        changed=_allowed(changed - missing - repositories, left_out),
+        repositories=tuple(repositories),
+    )
+
+
+def _of_all(place: Path, tree: WorkTree | None, left_out: Collection[Path]) -> Selection:
+    if tree is not None:
+        found: Iterable[Path] = (*filter(_is_there, tree.files(place)), *tree.untracked(place))
+    else:
+        found = _visible(place) if place.is_dir() else (place,)
+    files, repositories = list[Path](), list[Path]()
+    for file in _without_leftovers(place, found):
+        (repositories if file.is_dir() and not file.is_symlink() else files).append(file)
+    kept, secret = _parted(files)
+    return Selection(_allowed(kept, left_out), secret=secret, repositories=tuple(repositories))
+
+
+def _is_there(file: Path) -> bool:
+    """Whether git would find what it tracks: it does not look behind links."""
+    return os.path.lexists(file) and os.path.realpath(file.parent) == str(file.parent)
 
 
 def _allowed(files: Iterable[Path], left_out: Collection[Path]) -> tuple[Path, ...]:
@@ -98,7 +169,7 @@ def _visible(folder: Path) -> Iterator[Path]:
         return
     for name in filter(None, os.fsdecode(ended.stdout).split("\0")):
         # With a slash at its end, a repository of its own inside of this folder.
-        yield from _all(folder / name) if name.endswith("/") else (folder / name,)
+        yield from _visible(folder / name) if name.endswith("/") else (folder / name,)
 
 
 def _all(folder: Path) -> Iterator[Path]:
@@ -107,7 +178,8 @@ def _all(folder: Path) -> Iterator[Path]:
         yield from (Path(path, name) for name in (*files, *links))
 
 
-def _without_leftovers(folder: Path, files: Iterable[Path]) -> Iterator[Path]:
+def _without_leftovers(place: Path, files: Iterable[Path]) -> Iterator[Path]:
+    folder = place if place.is_dir() else place.parent
     for file in files:
         *folders, name = file.relative_to(folder).parts
         if _matches(name, _FILES) or any(_matches(one, _FOLDERS) for one in (*folders, name)):

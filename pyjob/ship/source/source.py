@@ -14,10 +14,11 @@ from pyjob.git.work_tree import WorkTree
 from pyjob.job.job import secret_files
 from pyjob.manifest import Manifest, find_manifest
 from pyjob.manifest.layers import repository_of
+from pyjob.requirements.files import RequirementsFiles
 from pyjob.requirements.requirement import LineError
 from pyjob.ship.requirements.handover import git_variables
 from pyjob.ship.requirements.login import without_logins
-from pyjob.ship.source.selection import Selection, selected
+from pyjob.ship.source.selection import Selection, named, selected
 
 CLONE = "clone"
 _MOST_NAMED = 8
@@ -112,24 +113,22 @@ def _cloned(wanted: Wanted, folder: Path, cwd: Path) -> Path:
 def _in_folder(target: Path, cwd: Path, target_of: Callable[[Manifest], Path]) -> Source:
     manifest = find_manifest(target, environ={}, cwd=cwd)
     _check_entry(manifest)
-    others = _files_outside(manifest)
-    secret = secret_files(manifest)
-    left_out = {*secret, target_of(manifest).resolve()}
+    run = _run(target, manifest)
+    others = _others(manifest, run)
+    left_out = {*secret_files(manifest), target_of(manifest).resolve()}
     try:
         tree = WorkTree.around(manifest.folder)
-        selection = selected(manifest.folder, tree, left_out)
+        root = _root(manifest, tree, others)
+        selection = selected(manifest.folder, others, tree, root, left_out)
         last = tree.commit() if tree else None
     except GitError as error:
         raise BuildError(f"{error}{f': {error.remedy}' if error.remedy else ''}") from None
-    run = _run(target, manifest)
-    files = tuple(sorted({*selection.files, *others}))
-    _check_packed(manifest, run, selection, tree)
+    _check_packed(manifest, others, selection, tree)
     commit, seconds = last or ("", 0)
-    if selection.changed or selection.is_untracked:
+    if selection.changed or selection.missing or selection.is_untracked:
         commit, seconds = f"{commit}-dirty" if commit else "", 0
-    root = _root(manifest, tree, files)
     warnings = tuple(_warnings(selection, manifest))
-    return Source(manifest, root, run, manifest.folder, files, commit, seconds, warnings)
+    return Source(manifest, root, run, manifest.folder, selection.files, commit, seconds, warnings)
 
 
 def _check_entry(manifest: Manifest) -> None:
@@ -147,37 +146,41 @@ def _run(target: Path, manifest: Manifest) -> Path:
     return target.parent.resolve() / target.name if target.is_file() else manifest.folder
 
 
-def _files_outside(manifest: Manifest) -> list[Path]:
-    """What the job has elsewhere in its repository: the manifest that it extends."""
-    return [file.parent.resolve() / file.name for file in manifest.files]
+def _others(manifest: Manifest, run: Path) -> list[Path]:
+    """Files that the job needs beside its code, some of them elsewhere in the repository."""
+    files = [*manifest.files, *([run] if run.is_file() else ())]
+    if manifest.jobtype_extra.requirements_path:
+        files += [one.file for one in RequirementsFiles(manifest).read]
+    return [file.parent.resolve() / file.name for file in files]
 
 
-def _root(manifest: Manifest, tree: WorkTree | None, files: Sequence[Path]) -> Path:
-    """The folder above all ``files``: of the repository, or of those alone."""
+def _root(manifest: Manifest, tree: WorkTree | None, others: Sequence[Path]) -> Path:
+    """The folder above all files: of the repository, or of those alone."""
     if tree is not None:
         return tree.root
     root = repository_of(manifest.folder, {"git": {"directory": manifest.git.directory}})
-    if all(file.is_relative_to(root) for file in files):
+    if all(file.is_relative_to(root) for file in others):
         return root
-    return Path(os.path.commonpath([manifest.folder, *files]))
+    return Path(os.path.commonpath([manifest.folder, *others]))
 
 
-def _check_packed(manifest: Manifest, run: Path, selection: Selection, tree: WorkTree | None) -> None:
-    """A job without its manifest or its code is none."""
+def _check_packed(
+    manifest: Manifest, others: Iterable[Path], selection: Selection, tree: WorkTree | None
+) -> None:
+    """A job without its code, its manifest or its requirements is none."""
     entry = manifest.folder / manifest.jobtype_extra.entrypoint_path
-    needed = [Path(os.path.normpath(entry)), *(() if run == manifest.folder else (run,))]
-    needed += [file.parent.resolve() / file.name for file in manifest.files[:1]]
     packed = {*selection.files}
-    for file in needed:
-        if file not in packed and file.resolve() not in packed:
-            name = os.path.relpath(file, manifest.folder)
+    for file in (Path(os.path.normpath(entry)), *others):
+        # It may be a link, or in a folder that is one.
+        if packed.isdisjoint((file, *file.parents)) or file.resolve() not in packed:
+            name = named(file, manifest.folder)
             why = f"git does not track it: git add {name}" if tree else "it is left out by an ignore rule"
             raise BuildError(f"{name}: expected among the files to be packed, but {why}")
 
 
 def _warnings(selection: Selection, manifest: Manifest) -> Iterable[str]:
     def told(files: Sequence[Path]) -> str:
-        names = [os.path.relpath(file, manifest.folder) for file in files]
+        names = [named(file, manifest.folder) for file in files]
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
         return ", ".join(names[:_MOST_NAMED]) + more
 
@@ -190,8 +193,10 @@ def _warnings(selection: Selection, manifest: Manifest) -> Iterable[str]:
         yield f"packed as they are here, which is not what the last commit has: {told(selection.changed)}"
     if selection.secret:
         yield f"never packed, since they look like secrets: {told(selection.secret)}"
-    if selection.submodules:
-        yield f"submodules are not packed: {told(selection.submodules)}"
+    if selection.missing:
+        yield f"in git, but removed here, so not packed: {told(selection.missing)}"
+    if selection.repositories:
+        yield f"submodules are not packed, nor other repositories: {told(selection.repositories)}"
     if selection.pointers:
         yield (
             "pointers of git LFS in place of their files, so the job will not find what it expects: "
