@@ -114,7 +114,7 @@ def test_the_options_of_a_unit_are_options_that_pyjob_run_has(printed: Printed, 
 
 def test_it_has_more_time_to_end_than_its_calls(printed: Printed, make_job: MakeJob) -> None:
     unit = printed(make_job(CODE), "--grace", "119.5", "--drain-delay", "10")
-    assert only(unit, "ExecStart").endswith("--grace 119.5 --drain-delay 10")
+    assert only(unit, "ExecStart").endswith("--grace 119.5 --drain-delay 10 --fail-fast")
     assert only(unit, "TimeoutStopSec") == "135s"
     assert only(unit, "KillMode") == "mixed"
 
