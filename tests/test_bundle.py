@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -9,13 +10,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.parse import urljoin
 
 import pytest
 
-from pyjob.ship.packing.preamble import machine_here, start
+from pyjob.ship.packing.archive import read_archive, write_archive
+from pyjob.ship.packing.preamble import MIXING, machine_here, own_folder, start
 from tests.built import built, job_in, ran
 from tests.repositories import committed, git, needs_git, repository
 from tests.servers import PATIENCE, ask, started
@@ -98,6 +102,34 @@ def test_its_help_names_the_commands_and_the_options_are_those_of_run(file: Path
     assert "--drain-delay" in ran(file, "run", "--help", temporary=temporary).stdout
 
 
+def test_it_prints_what_runs_it(file: Path, temporary: Path) -> None:
+    assert "ExecStart=/opt/pyjob/doubler.pex " in ran(file, "render", "systemd", temporary=temporary).stdout
+    image = ran(file, "render", "dockerfile", temporary=temporary).stdout
+    assert "COPY --chmod=0555 doubler.pex /opt/pyjob/job.pex" in image
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces of its own")
+def test_the_first_process_of_a_container_hears_of_its_end_while_it_unpacks(tmp_path: Path) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("unshare is not installed")
+    code = (
+        "import os, signal\nfrom pyjob.ship.packing import preamble\n"
+        "preamble._unpack = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "preamble.start(preamble.python_here(), preamble.machine_here(), 'identity', 'module', 'folder')"
+    )
+    ended = subprocess.run(
+        ["unshare", "--pid", "--fork", sys.executable, "-c", code],
+        env={"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    if "Operation not permitted" in ended.stderr:
+        pytest.skip("namespaces are not allowed here")
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -120,6 +152,11 @@ def test_without_its_secrets_it_says_where_they_are_looked_for(
     assert ended.returncode == 1
     assert f"expected the file {tmp_path}/.env, or one that PYJOB_RUNTIME_ENV_FILE names" in ended.stderr
     assert ".env.dist" in ended.stderr
+    empty = ran(Path(alone), "call", temporary=temporary, env={"PYJOB_RUNTIME_ENV_FILE": ""})
+    assert empty.stderr == ended.stderr
+    link = tmp_path / "link"
+    link.symlink_to(file)
+    assert ran(link, "call", temporary=temporary).stdout.strip() == "2.0", "beside what it leads to"
     for variables in (
         {"PYJOB_SECRETS": "environment", "PASSWORD": "secret"},
         {"PYJOB_RUNTIME_ENV_FILE": str(file.parent / ".env")},
@@ -188,10 +225,66 @@ def test_another_python_or_machine_is_told_which_one_is_needed(
     assert str(ended.value).startswith(f"price.pex: {told}")
 
 
-def test_pythonpath_does_not_mix_with_what_is_inside(file: Path, temporary: Path, tmp_path: Path) -> None:
+def test_variables_do_not_mix_what_is_here_with_what_is_inside(
+    file: Path, temporary: Path, tmp_path: Path
+) -> None:
     (tmp_path / "waitress.py").write_text("raise ImportError('the wrong one')")
-    ended = ran(file, "call", temporary=temporary, env={"PYTHONPATH": str(tmp_path)})
-    assert ended.stdout.strip() == "2.0"
+    mixing = {"PYTHONPATH": str(tmp_path), "PYTHONEXECUTABLE": "/bin/false", "PEX_TOOLS": "0"}
+    assert ran(file, "call", temporary=temporary, env=mixing).stdout.strip() == "2.0"
+
+
+def test_what_a_process_left_that_was_killed_while_it_unpacked_is_removed(file: Path, tmp_path: Path) -> None:
+    assert ran(file, "call", temporary=tmp_path).returncode == 0
+    (root,) = tmp_path.glob("pyjob-*/*")
+    (root / "part-of-another").mkdir()
+    assert ran(file, "call", temporary=tmp_path).returncode == 0
+    assert not (root / "part-of-another").exists()
+
+
+def test_a_damaged_file_says_so_and_leaves_nothing(file: Path, tmp_path: Path) -> None:
+    content = bytearray(file.read_bytes())
+    start = content.index(b".deps/werkzeug-") + 5000
+    content[start : start + 50] = bytes(50)
+    damaged = tmp_path / "damaged.pex"
+    damaged.write_bytes(content)
+    ended = ran(damaged, "--version", temporary=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"{damaged}: is damaged: ")
+    (root,) = tmp_path.glob("pyjob-*/*")
+    assert [path.name for path in root.iterdir()] == ["used"]
+
+
+def test_a_place_where_nothing_can_be_unpacked_is_told_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit, match="set TMPDIR"):
+        own_folder()
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "touch", Mock(side_effect=full))
+    monkeypatch.setattr(sys, "argv", ["price.pex"])
+    for name in MIXING:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit, match=r"price\.pex: cannot be unpacked: .*No space left .*TMPDIR"):
+        start(PYTHON, machine_here(), "identity", "module", "folder")
+
+
+def test_files_of_a_folder_that_stays_are_replaced_and_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    for name in ("model", "link"):
+        (tmp_path / "job" / name).write_text("new")
+    write_archive(tmp_path / "job.tar", tmp_path / "job", [*(tmp_path / "job").iterdir()], 0)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "model").write_text("old")
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "kept" / "link").symlink_to("../mine")
+    with (tmp_path / "kept" / "model").open() as used:  # by another server, which may have it in memory
+        read_archive(tmp_path / "job.tar", tmp_path / "kept")
+        assert used.read() == "old"
+    assert (tmp_path / "kept" / "model").read_text() == "new"
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 AIR_GAPPED = """
@@ -273,3 +366,17 @@ def test_it_serves_where_there_is_no_network_no_home_and_nothing_to_write_to(
         assert set(assets) <= {200, 307}
     finally:
         shutil.rmtree(public)
+
+
+def test_it_needs_no_path(file: Path, tmp_path: Path) -> None:
+    # As `env -i python3 FILE`: the interpreter does not know then where it is.
+    ended = subprocess.run(
+        ["python3", str(file), "call"],
+        executable=Path(sys.executable).resolve(),
+        env={"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.stdout.strip() == "2.0", ended.stderr

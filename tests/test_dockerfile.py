@@ -177,6 +177,15 @@ def test_signals_reach_the_server_and_options_of_run_may_follow(rendered: Render
     assert of_kind(stage, "EXPOSE") == ["7000"]
 
 
+@pytest.mark.parametrize(("port", "exposed"), [("8000", "8000"), ("x');", "7000")])
+def test_the_port_is_that_of_the_manifests_environment(
+    port: str, exposed: str, rendered: Render, make_job: MakeJob
+) -> None:
+    stage = final_stage(rendered(make_job(CODE, fields=f'runtime_env: {{PORT: "{port}"}}')).out)
+    assert of_kind(stage, "EXPOSE") == [exposed]
+    assert f"os.environ.get('PORT') or {exposed})" in of_kind(stage, "HEALTHCHECK")[0]
+
+
 def test_the_image_says_what_it_is_and_nothing_of_a_login(rendered: Render, make_job: MakeJob) -> None:
     folder = make_job(CODE)
     manifest = (folder / "job.yaml").read_text().replace("https://", "https://bot:pa55word@")
@@ -233,7 +242,7 @@ def test_pyjob_comes_from_no_index(rendered: Render, full_job: Path) -> None:
     installing = [one for one in of_kind(rendered(full_job).out, "RUN") if "pip install" in one]
     assert len(installing) == 1
     assert "--no-index --find-links=/wheelhouse" in installing[0]
-    assert f"pyjob[build,docs]=={pyjob.__version__}" in installing[0]
+    assert f"pyjob[asgi,build,docs,fast]=={pyjob.__version__}" in installing[0]
 
 
 def test_a_wheelhouse_stands_in_for_every_index(rendered: Render, full_job: Path) -> None:

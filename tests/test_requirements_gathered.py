@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -255,6 +256,19 @@ def test_requirements_that_are_not_checked_need_not_fit_those_of_pyjob(build: Bu
     (tmp_path / "job" / "limits.txt").write_text("tiny-server<1\n")
     names = build("tiny-server\n-c limits.txt\n", wheelhouse=house, check_requirements=False)
     assert names == ["pyjob-0.1.0-py3-none-any.whl", "tiny_server-0.1-py3-none-any.whl"]
+    assert file.read_bytes() == (tmp_path / "wheels" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("has_hash", [False, True])
+def test_what_the_wheelhouse_and_the_runtime_have_comes_from_the_wheelhouse_wherever_it_is(
+    build: Build, tmp_path: Path, has_hash: bool
+) -> None:
+    house = tmp_path / "z"  # behind the runtime, by whose path pip would choose
+    file = wheel(house, "tiny-server", "1.5")
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.comment = b"another file than that of the runtime"
+    line = f"tiny-server==1.5 --hash=sha256:{sha256(file.read_bytes()).hexdigest()}"
+    build(line if has_hash else "tiny-server", wheelhouse=house)
     assert file.read_bytes() == (tmp_path / "wheels" / file.name).read_bytes()
 
 

@@ -373,6 +373,12 @@ def test_a_secret_in_the_url_of_a_file_is_none_that_others_see(prepare: Prepare)
     assert ready.mask("planted") == "***"
 
 
+def test_a_secret_is_masked_however_pip_encodes_it(prepare: Prepare) -> None:
+    ready = prepare("lib\n", secrets={"TOKEN": "%70lanted%2fword"})
+    for told in ("%70lanted%2fword", "planted%2Fword", "planted/word"):
+        assert ready.mask(f"/lib?token={told}&x=1") == "/lib?token=***&x=1"
+
+
 def test_users_without_a_password_of_other_programs_stay(prepare: Prepare) -> None:
     text = "lib @ git+ssh://git@example.com/lib.git\n"
     ready = prepare(text)

@@ -123,6 +123,10 @@ def reason(said: str, details: str = "", wheelhouse: Path | None = None) -> str:
         (FULL, "No space left on device (TMPDIR names another folder for what is temporary)"),
         ("ERROR: Invalid requirement: 'x x'\n\n", "Invalid requirement: 'x x'"),
         ("Something of a kind that nobody knows\n\n", "Something of a kind that nobody knows"),
+        (
+            "ERROR: Exception:\nTraceback (most recent call last):\n  x\nAssertionError: a\n",
+            "AssertionError: a",
+        ),
         ("", "it says nothing"),
         (f"ERROR: {'long ' * 200}", f"{'long ' * 99}lo..."),
     ],

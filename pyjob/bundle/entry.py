@@ -19,7 +19,8 @@ from pyjob.ship.packing.preamble import LOCK_VARIABLE, python_here
 
 # What there is to do with the job inside; what has nothing to do with it.
 OF_THE_JOB, OTHERS = ("run", "check", "call", "render"), ("access", "version")
-RENDERED_OF_A_JOB = ("kubernetes", "nginx", "systemd")
+IMAGE = "dockerfile"
+RENDERED_OF_A_JOB = (IMAGE, "kubernetes", "nginx", "systemd")
 HELP = """\
 usage: {file} [OPTIONS]                    serve the job, with the options of `pyjob run`
        {file} call [/ENDPOINT] [ITEM ...]
@@ -87,14 +88,18 @@ def _run(file: Path, contents: Contents, archive: Path, given: Sequence[str]) ->
         job = folder / contents.path
         if command != "render" and not {"-h", "--help"} & {*rest}:
             _find_secrets(file, job, rest, may_be_missing=command == "check")
-        return pyjob_main([command, *_with_job(command, rest, str(job))], program=file.name)
+        return pyjob_main([command, *_with_job(command, rest, str(job), file.name)], program=file.name)
 
 
-def _with_job(command: str, given: list[str], job: str) -> list[str]:
-    """The arguments ``given``, and the job where the command expects its path."""
+def _with_job(command: str, given: list[str], job: str, name: str) -> list[str]:
+    """The arguments ``given``, and the job where the command expects its path; ``name`` is this file's."""
     if command != "render":
         return [job, *given]
-    return [given[0], job, *given[1:]] if given and given[0] in RENDERED_OF_A_JOB else given
+    if not given or given[0] not in RENDERED_OF_A_JOB:
+        return given
+    is_named = any(one.split("=")[0] == "--pex" for one in given)
+    own = ["--pex", name] if given[0] == IMAGE and not is_named else []
+    return [given[0], job, *own, *given[1:]]
 
 
 def _find_secrets(file: Path, job: Path, given: Sequence[str], *, may_be_missing: bool) -> None:

@@ -26,15 +26,16 @@ from pyjob.serving.server import DEFAULT_PORT
 
 WHEELHOUSE = "wheelhouse"
 PLAIN_PATH = re.compile(r"(?![-/~])[-A-Za-z0-9._@+/]+")  # which Dockerfiles and shells take as it is
-_EXTRAS = "build,docs"
+_EXTRAS = "asgi,build,docs,fast"  # what a build packs where it is installed
 _PACKED = "/opt/pyjob/job.pex"
 _SOURCES = PurePosixPath("/src")
 _SECRETS = "/run/secrets/job.env"
 _BUILD_ENV = "build_env"
 _LABEL = re.compile("[A-Za-z0-9][-A-Za-z0-9._/]*")
+_PORT = re.compile("[1-9][0-9]{0,4}")
 _OPEN = re.compile(r'[\\"$]')
 _ALIVE = (
-    f"import http.client, os, sys; port = int(os.environ.get('PORT') or {DEFAULT_PORT}); "
+    "import http.client, os, sys; port = int(os.environ.get('PORT') or {port}); "
     "job = http.client.HTTPConnection('127.0.0.1', port, timeout=4); job.request('GET', '/live'); "
     "sys.exit(job.getresponse().status != 200)"
 )
@@ -190,7 +191,8 @@ def _final(service: Service, base: str, copy: str, *variables: str) -> list[str]
     """The stage that is the image."""
     manifest = service.manifest
     dependencies = manifest.system_dependencies
-    health = json.dumps(["python", "-I", "-c", _ALIVE])
+    port = _port(manifest)
+    health = json.dumps(["python", "-I", "-c", _ALIVE.format(port=port)])
     return [
         f"FROM {base}",
         *(_packages("system_dependencies of the manifest.", dependencies) if dependencies else []),
@@ -210,7 +212,7 @@ def _final(service: Service, base: str, copy: str, *variables: str) -> list[str]
         "",
         f"WORKDIR {WORK_FOLDER}",
         f"USER {IMAGE_USER}:{IMAGE_USER}",
-        f"EXPOSE {DEFAULT_PORT}",
+        f"EXPOSE {port}",
         f"# Calls may take a while to end: docker stop -t {stop_seconds()}",
         "STOPSIGNAL SIGTERM",
         f"HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD {health}",
@@ -220,6 +222,12 @@ def _final(service: Service, base: str, copy: str, *variables: str) -> list[str]
         f'ENTRYPOINT ["{_PACKED}"]',
         f'CMD ["--workdir", "{WORK_FOLDER}"]',
     ]
+
+
+def _port(manifest: Manifest) -> int:
+    """Where the job listens unless it is told otherwise when it runs."""
+    port = manifest.runtime_env.get("PORT", "")
+    return int(port) if _PORT.fullmatch(port) else DEFAULT_PORT
 
 
 def _packages(reason: str, names: Iterable[str]) -> list[str]:

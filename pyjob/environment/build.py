@@ -19,8 +19,8 @@ def build_environment(
     """The environment of programs that build the job of ``manifest``: its ``variables`` are all they get.
 
     Precedence, low to high: ``inherited``, `build_env`, the secret build file, in place of which ``env_file``
-    is read. ``cwd`` is what messages name files relative to. Raises `ManifestError` for a secret file that is missing or wrong; nothing stands in
-    for that one.
+    is read. ``cwd`` is what messages name files relative to. Raises `ManifestError` for a secret file that is
+    missing or wrong; nothing stands in for that one.
     """
     variables = {**inherited, **manifest.build_env}
     origins = dict.fromkeys(manifest.build_env, "build_env")

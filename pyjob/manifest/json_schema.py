@@ -99,7 +99,7 @@ DESCRIPTIONS = {
     "jobtype_extra.home_page": "the path that / leads to",
     "jobtype_extra.python_version": "the version of Python of the job's image",
     "jobtype_extra.debian_version": "the release of Debian of the job's image",
-    "jobtype_extra.check_requirements": "whether building refuses requirements that do not go with pyjob's own",
+    "jobtype_extra.check_requirements": "whether building refuses requirements that do not fit pyjob's own",
     "jobtype_extra.cors_origins": "origins whose pages may call it (https://example.com); \"*\" for any",
     "build_env": "environment variables of the build",
     "runtime_env": "environment variables of the job's process",

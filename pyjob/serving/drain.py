@@ -52,8 +52,8 @@ class Drain:
     def turns(self) -> Iterator[None]:
         """The whole way down, a turn of the loop at each step."""
         self._application.state.become_draining()
-        # Every answer from now on is the last of its connection. Who keeps one moves on meanwhile: a call sent
-        # at the moment in which it is closed would be lost. And nobody can keep us up by asking on.
+        # Every answer from now on is the last of its connection. Who keeps one moves on meanwhile: a call
+        # sent at the moment in which it is closed would be lost. And nobody can keep us up by asking on.
         while self._has_time(self._closes_at):
             self._tell("unready, still serving")
             self._hang_up()

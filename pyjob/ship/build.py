@@ -19,14 +19,14 @@ from pyjob.environment.mask import Mask
 from pyjob.errors import BuildError, ManifestError, one_line
 from pyjob.manifest import Manifest
 from pyjob.ship.leaks import CERTAIN, leaks_in_archive, leaks_in_wheels
-from pyjob.ship.package import Package, package_of
+from pyjob.ship.package import Package, normalized, package_of
 from pyjob.ship.packing.archive import write_archive
 from pyjob.ship.packing.assembly import assemble
 from pyjob.ship.packing.contents import Contents
 from pyjob.ship.packing.preamble import python_here
 from pyjob.ship.requirements.gather import gather
 from pyjob.ship.requirements.prepared import prepared
-from pyjob.ship.runtime import extras_here, write_wheels
+from pyjob.ship.runtime import COMPAT, extras_here, write_compat, write_wheels
 from pyjob.ship.source.source import Source, Wanted, source_of
 
 Tell = Callable[[str], None]
@@ -178,6 +178,8 @@ def _wheels(
         report=step,
     )
     log.unlink(missing_ok=True)
+    if not any(normalized(package_of(wheel).name) == COMPAT for wheel in wheels):
+        wheels += write_compat(gathered)
     return sorted(wheels)
 
 

@@ -22,6 +22,8 @@ from pyjob.errors import BuildError
 from pyjob.ship.package import normalized
 
 NAME = "pyjob"
+# What jobs of Racetrack's job runner import; it names no requirement, and none names it.
+COMPAT = "pyjob-compat"
 # What is packed where it is installed; `docs` is asked for.
 EXTRAS = ("asgi", "fast", "check")
 DOCS = "docs"
@@ -60,6 +62,14 @@ def write_wheels(folder: Path, extras: Iterable[str]) -> list[Path]:
             if other not in names:
                 names.append(other)
     return [_write_wheel(folder, name) for name in names]
+
+
+def write_compat(folder: Path) -> list[Path]:
+    """Write the wheel of pyjob-compat into ``folder``, where it is installed, and not in editable mode."""
+    found = _distribution(COMPAT)
+    if found is None or _is_editable(found.files or ()):
+        return []
+    return [_write_wheel(folder, COMPAT)]
 
 
 def _is_installed(name: str) -> bool:
@@ -113,7 +123,7 @@ def _members(distribution: metadata.Distribution, name: str) -> Iterator[tuple[s
     files = distribution.files
     if files is None:
         raise BuildError(f"{name} does not tell which files it has: install it again with pip")
-    is_editable = any("__editable__" in file.name for file in files)
+    is_editable = _is_editable(files)
     if is_editable and name != NAME:
         raise BuildError(f"{name} is installed in editable mode, so it cannot be packed: install it")
     for file in files:
@@ -123,6 +133,10 @@ def _members(distribution: metadata.Distribution, name: str) -> Iterator[tuple[s
             yield file.as_posix(), file.read_binary()
     if is_editable:
         yield from _own_files()
+
+
+def _is_editable(files: Iterable[metadata.PackagePath]) -> bool:
+    return any("__editable__" in file.name for file in files)
 
 
 def _own_files() -> Iterator[tuple[str, bytes]]:

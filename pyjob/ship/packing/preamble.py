@@ -10,6 +10,7 @@ Nothing is imported but the standard library, of whatever Python this was starte
 import fcntl
 import os
 import platform
+import signal
 import stat
 import sys
 import tempfile
@@ -49,6 +50,8 @@ def start(python: str, machine: str, identity: str, module: str, folder: str) ->
         sys.exit(f"{file}: was built for {machine}, and this is {machine_here()}: build it on such a machine")
     for name in MIXING:
         os.environ.pop(name, None)
+    if os.getpid() == 1:  # of a container: by default, it would not hear of it
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         program = str(_environment(file, identity, folder) / "bin" / f"python{python}")
         # The interpreter that was just made, with arguments of its own.
@@ -133,6 +136,9 @@ def _unpack(file: str, environment: Path, folder: str) -> None:
     import venv
     import zipfile
 
+    if not sys.executable:  # called by its name, without a PATH, it does not know where it is
+        sys.executable = str(Path("/proc/self/exe").resolve())
+        setattr(sys, "_base_executable", sys.executable)  # noqa: B010  which venv asks for
     part = Path(tempfile.mkdtemp(prefix=PART, dir=environment.parent))
     try:
         venv.EnvBuilder(symlinks=True).create(part)

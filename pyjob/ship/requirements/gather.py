@@ -17,7 +17,7 @@ from pyjob.ship.requirements.prepared import Prepared, normalised
 from pyjob.ship.requirements.reason import is_about, is_silent, reason_of
 
 OWN = "pyjob"
-_ASKED, _FIXED = "pyjob.txt", "fixed.txt"
+_ASKED, _FIXED, _RUNTIME = "pyjob.txt", "fixed.txt", "runtime"
 _MOST_LINES = 5000
 _STEP = re.compile(
     r"\s*(?P<step>(Collecting|Processing|Downloading|Cloning|Preparing metadata|Building wheel for"
@@ -55,6 +55,11 @@ def gather(
 def distribution(wheel: Path) -> str:
     """The name of what is in a wheel, normalised."""
     return normalised(wheel.name.partition("-")[0])
+
+
+def _identity(wheel: Path) -> tuple[str, str]:
+    """Name and version of what is in a wheel."""
+    return distribution(wheel), "".join(wheel.name.split("-")[1:2])
 
 
 class _PipError(BuildError):
@@ -148,15 +153,29 @@ class _Gathering:
         )
         if self._prepared.wheelhouse is not None:
             # As variables, they hold for every pip that pip starts, and in place of those of pip's files.
-            links = (self._prepared.wheelhouse, self._runtime)
-            variables["PIP_FIND_LINKS"] = " ".join(folder.resolve().as_uri() for folder in links)
+            links = (self._prepared.wheelhouse, self._others(self._prepared.wheelhouse, folder))
+            variables["PIP_FIND_LINKS"] = " ".join(one.resolve().as_uri() for one in links)
             variables["PIP_NO_INDEX"] = "1"
         return variables
+
+    def _others(self, wheelhouse: Path, folder: Path) -> Path:
+        """A folder of those wheels of the runtime that ``wheelhouse`` does not have.
+
+        Of two that are the same version, pip takes one by where they are, and knows the hash of one at most.
+        """
+        others = folder / _RUNTIME
+        others.mkdir(exist_ok=True)
+        there = {_identity(wheel) for wheel in wheelhouse.glob("*.whl")}
+        for wheel in () if self._prepared.has_hashes else self._runtime.glob("*.whl"):
+            if _identity(wheel) not in there and not (others / wheel.name).exists():
+                (others / wheel.name).symlink_to(wheel)
+        return others
 
     def _told(self, line: str, folder: Path) -> str:
         """A line of pip's as others may read it: without secrets, and with names that they know."""
         own = {str(folder / _ASKED): "pyjob", str(folder / _FIXED): "pyjob"}
-        wheels = {f"{self._runtime.as_uri()}/": "", f"{self._runtime}/": ""}
+        runtimes = (self._runtime, folder / _RUNTIME)
+        wheels = {f"{shown}/": "" for one in runtimes for shown in (one.resolve().as_uri(), one)}
         for path, shown in {**self._prepared.shown, **own, **wheels}.items():
             line = line.replace(path, shown)
         return one_line(self._prepared.mask(line))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from pyjob.environment import Environment
 from pyjob.environment.mask import LEAST, Mask
@@ -112,7 +113,9 @@ def normalised(name: str) -> str:
 
 
 def _secrets(environment: Environment, logins: Iterable[Login]) -> Iterable[str]:
-    yield from (environment.variables[name] for name in environment.secret)
+    for name in environment.secret:
+        # pip writes the percent-encoding of a URL anew.
+        yield from (environment.variables[name], unquote(environment.variables[name]))
     for login in logins:
         yield from (login.password or login.user, login.encoded)
         yield b64encode(":".join(login.words).encode()).decode()  # as it is sent

@@ -27,7 +27,13 @@ _OF_SOURCES = ("Preparing metadata", "Getting requirements", "Installing build d
 _SOURCES = re.compile(r"(Collecting|Processing) (?P<name>[^\s@]+)")
 _OUTPUT = re.compile(r"> \[\d+ lines? of output\]")
 _ERROR = re.compile(r"\b(ERROR|error|fatal): (?P<text>.+)")
-_SAYS_NOTHING = ("subprocess-exited-with-error", "metadata-generation-failed", "Failed to build")
+# Behind the last one, a traceback ends with what does.
+_SAYS_NOTHING = (
+    "subprocess-exited-with-error",
+    "metadata-generation-failed",
+    "Failed to build",
+    "Exception:",
+)
 _REFUSED = re.compile(r"(?P<status>401|403) Client Error: .*? for url: (?P<url>\S+)")
 _NOT_REACHED = re.compile(r"WARNING: Retrying .* after connection broken by '(?P<why>\w+)")
 _NO_COMPILER = re.compile(
