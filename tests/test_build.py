@@ -134,6 +134,10 @@ def test_what_git_tracks_is_packed_and_nothing_else(tmp_path: Path) -> None:
     }
     assert packed["job/factor.txt"] == b"3"
     assert packed["job/shared.txt"] == b"shared\n"
+    ended = ran(
+        tmp_path / "job.pex", "call", "x:=4", temporary=tmp_path, env={"PYJOB_SECRETS": "environment"}
+    )
+    assert ended.stdout.strip() == "12.0", ended.stderr
 
 
 def test_links_bring_what_git_tracks_behind_them_and_work_where_they_are_unpacked(tmp_path: Path) -> None:

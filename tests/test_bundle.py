@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock
@@ -239,6 +240,20 @@ def test_what_a_process_left_that_was_killed_while_it_unpacked_is_removed(file: 
     (root / "part-of-another").mkdir()
     assert ran(file, "call", temporary=tmp_path).returncode == 0
     assert not (root / "part-of-another").exists()
+
+
+def test_what_other_files_have_unpacked_goes_when_nobody_starts_them_any_more(
+    file: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / f"pyjob-{os.getuid()}"
+    for name, age in (("old", 31), ("recent", 29)):
+        (own / name / "venv-0").mkdir(parents=True)
+        (own / name / "used").touch()
+        used = time.time() - age * 86400
+        os.utime(own / name / "used", (used, used))
+    own.chmod(0o700)
+    assert ran(file, "call", temporary=tmp_path).returncode == 0
+    assert sorted(path.name for path in own.iterdir() if path.name in ("old", "recent")) == ["recent"]
 
 
 def test_a_damaged_file_says_so_and_leaves_nothing(file: Path, tmp_path: Path) -> None:

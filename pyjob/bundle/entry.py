@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyjob
@@ -86,9 +87,20 @@ def _run(file: Path, contents: Contents, archive: Path, given: Sequence[str]) ->
         parser.error("argument --reload: a job in a built file does not change")
     with working_folder(archive, options.workdir) as folder:
         job = folder / contents.path
+        if job != folder:
+            _mark_as_repository(folder)
         if command != "render" and not {"-h", "--help"} & {*rest}:
             _find_secrets(file, job, rest, may_be_missing=command == "check")
         return pyjob_main([command, *_with_job(command, rest, str(job), file.name)], program=file.name)
+
+
+def _mark_as_repository(folder: Path) -> None:
+    """Let the job find what it has above its own folder, such as the manifest that it extends.
+
+    By an empty folder, which git itself does not take for anything.
+    """
+    with suppress(FileExistsError):
+        (folder / ".git").mkdir()
 
 
 def _with_job(command: str, given: list[str], job: str, name: str) -> list[str]:

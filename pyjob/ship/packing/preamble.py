@@ -30,6 +30,8 @@ MIXING = ("PYTHONPATH", "PYTHONHOME", "PYTHONEXECUTABLE")
 PART = "part-"
 # Who keeps temporary folders clean removes single files that nobody has used for ten days.
 FRESH = 5 * 86400
+# Where nobody cleans, each new version would leave its own behind.
+UNUSED = 30 * 86400
 WHEELS = ".deps/"
 # Of wheels, what does not belong beside the modules (PEP 427), and where it goes instead.
 SCHEMES = {"purelib": "", "platlib": "", "data": "../../..", "scripts": "../../../bin"}
@@ -70,6 +72,7 @@ def _environment(file: str, identity: str, folder: str) -> Path:
     # It links to this interpreter, and another one may come.
     environment = root / f"venv-{zlib.crc32(f'{sys.version} {sys.base_prefix}'.encode()):08x}"
     if not environment.is_dir():
+        _remove_unused(root.parent)
         _unpack(file, environment, folder)
     return environment
 
@@ -121,6 +124,21 @@ def _lock(root: Path) -> None:
     stamp.touch()
     os.set_inheritable(held, True)  # by what runs in place of this process
     os.environ[LOCK_VARIABLE] = str(held)
+
+
+def _remove_unused(own: Path) -> None:
+    """Remove what was unpacked of files that nobody has started for long, and that do not run."""
+    for stamp in own.glob("*/used"):
+        if stamp.stat().st_mtime > time.time() - UNUSED:
+            continue
+        held = os.open(stamp.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove([stamp.parent])
+        except OSError:
+            pass
+        finally:
+            os.close(held)
 
 
 def _remove(paths: "Iterable[Path]") -> None:
