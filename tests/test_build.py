@@ -38,6 +38,8 @@ class Job:
     def perform(self) -> str:
         return VERSION + " " + Path(sys.prefix, "share", "greeting").read_text().strip()
 """
+# A zip file with nothing in it.
+LAST = b"PK\5\6" + bytes(18)
 REQUIRES = "  requirements_path: requirements.txt"
 
 
@@ -116,14 +118,18 @@ def test_what_git_tracks_is_packed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "team" / "shared.txt").write_text("shared\n")
     (job / "shared.txt").symlink_to("../shared.txt")
     (job / ".env").write_text("A=1\n")
-    (job / ".gitignore").write_text(".env\n")
+    (job / ".gitignore").write_text(".env\nmodel\n__pycache__\n")
     committed(repository(tmp_path / "team"))
+    for name in ("model", "__pycache__"):
+        (job / name).mkdir()
+        (job / name / "weights.bin").touch()
     (job / "notes.txt").write_text("not in git")
     (job / "factor.txt").write_text("3")
     summary = built("team/job", "-o", "job.pex", "--no-docs", cwd=tmp_path)
     head = git(job, "rev-parse", "HEAD").strip()
     assert summary["commit"] == f"{head}-dirty"
     assert "not in git, so not packed: notes.txt" in summary["warnings"]
+    assert "ignored by git, so not packed: model (git add -f packs it)" in summary["warnings"]
     changed = "packed as they are here, which is not what the last commit has: factor.txt"
     assert changed in summary["warnings"]
     assert not any(one["name"].startswith("swagger") for one in summary["packages"])
@@ -158,7 +164,7 @@ def test_links_bring_what_git_tracks_behind_them_and_work_where_they_are_unpacke
     committed(repository(team))
     source = source_of(Wanted("team/job"), tmp_path, cwd=tmp_path, target_of=lambda _: tmp_path / "job.pex")
     write_archive(tmp_path / "job.tar", source.root, source.files, source.date)
-    assert not source.warnings
+    assert [one.partition(",")[0] for one in source.warnings] == ["ignored by git"]
     unpacked = tmp_path / "unpacked"
     read_archive(tmp_path / "job.tar", unpacked)
     assert not [*unpacked.rglob("*.secret")]
@@ -242,8 +248,12 @@ def test_outside_of_git_what_tools_leave_behind_and_secrets_stay_out(tmp_path: P
         (job / name).write_text("*.log\n")
     (job / "tmp").mkdir()
     (job / ".gitignore").write_text("*.log\ntmp\n")
-    summary = built("--no-docs", cwd=job)
-    again = built("--no-docs", cwd=job)
+    (job / "wheels").mkdir()
+    (job / "wheels" / "big.whl").touch()
+    (job / "of-before.pex").touch()
+    command = ("--no-docs", "--wheelhouse", "wheels", "--sbom", "bill.json")
+    summary = built(*command, cwd=job)
+    again = built(*command, cwd=job)
     names = {"job.yaml", "job.py", "factor.txt", "data/a.csv", ".env.dist", ".gitignore"}
     assert {*packed_files(job / "doubler-0.0.1.pex")} == names
     assert summary["warnings"] == ["never packed, since they look like secrets: .env, .env.local"]
@@ -367,6 +377,7 @@ def test_what_cannot_be_packed_is_told(tmp_path: Path) -> None:
     [
         (["--branch", "main", "job"], "--branch and --directory are for a git repository"),
         (["-o", "job", "job"], "expected the name of a file, found a folder"),
+        (["-o", "job/job.py", "job"], "expected a built file or none, found something else"),
         (["-o", "no/job.pex", "job"], "there is no folder"),
         (["-o", "pipe", "job"], "expected the name of a file, found something else"),
         (["--sbom", "no/bill.json", "job"], "expected the name of a file in a folder that is there"),
@@ -400,7 +411,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, interruption: signa
     wheelhouse = tmp_path / "wheels"
     greeting_wheel(wheelhouse)
     (tmp_path / "tmp").mkdir()
-    (tmp_path / "doubler-0.0.1.pex").write_text("the last one")
+    (tmp_path / "doubler-0.0.1.pex").write_bytes(LAST)
     process = subprocess.Popen(
         [sys.executable, "-m", "pyjob", "build", "job", "--wheelhouse", "wheels"],
         cwd=tmp_path,
@@ -418,7 +429,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path, interruption: signa
     assert process.wait(PATIENCE) == 1
     assert "interrupted: nothing was written" in told
     assert list((tmp_path / "tmp").iterdir()) == []
-    assert (tmp_path / "doubler-0.0.1.pex").read_text() == "the last one"
+    assert (tmp_path / "doubler-0.0.1.pex").read_bytes() == LAST
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:

@@ -77,13 +77,33 @@ def test_it_serves_as_pyjob_run_does(file: Path, temporary: Path, commit: str) -
 
 def test_the_folder_that_is_asked_for_stays(file: Path, temporary: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
-    kept.mkdir()
+    command = ("--workdir", str(kept), "call", "/folder")
+    assert json.loads(ran(file, *command, temporary=temporary).stdout) == str(kept)
     (kept / "fetched").write_text("mine")
     (kept / "factor.txt").write_text("3")
-    ended = ran(file, "--workdir", str(kept), "call", "/folder", temporary=temporary)
-    assert json.loads(ended.stdout) == str(kept)
+    (kept / "of_an_earlier_version.py").write_text("")
+    with (kept / ".pyjob-files").open("a") as listing:
+        listing.write("of_an_earlier_version.py\n../outside\n")
+    (tmp_path / "outside").touch()
+    ran(file, *command, temporary=temporary)
     assert (kept / "fetched").read_text() == "mine"
     assert (kept / "factor.txt").read_text() == "2", "what is packed is written anew"
+    assert not (kept / "of_an_earlier_version.py").exists()
+    assert (tmp_path / "outside").exists()
+
+
+def test_a_folder_of_something_else_is_not_written_to(file: Path, temporary: Path, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("mine")
+    ended = ran(file, "--workdir", str(tmp_path), "call", temporary=temporary)
+    assert f"--workdir {tmp_path}: expected an empty folder" in ended.stderr
+    assert (tmp_path / "job.py").read_text() == "mine"
+
+
+def test_one_that_is_served_can_be_called_with_it(file: Path, temporary: Path, tmp_path: Path) -> None:
+    for target in ("http://127.0.0.1:1", ":1", "127.0.0.1:1", "localhost:1"):
+        ended = ran(file, "call", target, "x:=1", temporary=temporary)
+        assert ended.returncode == 1
+        assert ":1" in ended.stderr
 
 
 def test_it_calls_checks_and_tells_its_version(file: Path, temporary: Path, commit: str) -> None:
@@ -135,6 +155,7 @@ def test_the_first_process_of_a_container_hears_of_its_end_while_it_unpacks(tmp_
     ("arguments", "told"),
     [
         (["chekc"], "there is no command 'chekc': there are run, check, call"),
+        (["--port", "80", "call"], "the command comes first: doubler.pex call ..."),
         (["--reload"], "a job in a built file does not change"),
         (["--prot", "80"], "did you mean --port"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,9 +23,11 @@ from pyjob.ship.packing.preamble import LOCK_VARIABLE, python_here
 OF_THE_JOB, OTHERS = ("run", "check", "call", "render"), ("access", "version")
 IMAGE = "dockerfile"
 RENDERED_OF_A_JOB = (IMAGE, "kubernetes", "nginx", "systemd")
+# Whom to call, where it is not the job inside.
+ADDRESS = re.compile(r"https?://|:\d+(/|$)|(localhost|\d+(\.\d+){3}):\d")
 HELP = """\
 usage: {file} [OPTIONS]                    serve the job, with the options of `pyjob run`
-       {file} call [/ENDPOINT] [ITEM ...]
+       {file} call [URL|:PORT] [/ENDPOINT] [ITEM ...]
        {file} check [OPTIONS]
        {file} render WHAT [OPTIONS]
        {file} access ... | version | --version
@@ -32,7 +35,7 @@ usage: {file} [OPTIONS]                    serve the job, with the options of `p
 {contents}, in one file. No network is needed, only Python {python}.
 
   run      serve it, which is what happens without a command
-  call     send it one request in this process: x:=20 y:=5, or --example
+  call     send it one request in this process: x:=20 y:=5, or --example; or one that is served at URL
   check    find its mistakes
   render   a unit for systemd, configuration for nginx, a dashboard, ...
   access   issue tokens for its callers
@@ -83,8 +86,12 @@ def _run(file: Path, contents: Contents, archive: Path, given: Sequence[str]) ->
     if command not in OF_THE_JOB:
         commands = ", ".join((*OF_THE_JOB, *OTHERS))
         parser.error(f"there is no command {command!r}: there are {commands} (the job is inside: no PATH)")
+    if command == "run" and (late := {*rest} & {*OF_THE_JOB, *OTHERS}):
+        parser.error(f"the command comes first: {file.name} {late.pop()} ...")
     if "--reload" in rest:
         parser.error("argument --reload: a job in a built file does not change")
+    if command == "call" and any(map(ADDRESS.match, rest)):
+        return pyjob_main([command, *rest], program=file.name)
     with working_folder(archive, options.workdir) as folder:
         job = folder / contents.path
         if job != folder:

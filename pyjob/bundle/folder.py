@@ -12,10 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyjob.errors import BuildError
-from pyjob.ship.packing.archive import read_archive
+from pyjob.ship.packing.archive import names_in, read_archive
 from pyjob.ship.packing.preamble import own_folder
 
+# Of the job's files, in a folder that stays.
+LISTING = ".pyjob-files"
 _PREFIX = "job-"
+_OF_NOBODY = {"lost+found"}  # of a file system that was just made
 # One that is being made is not locked yet.
 _BEING_MADE = 60.0
 
@@ -24,10 +27,11 @@ _BEING_MADE = 60.0
 def working_folder(archive: Path, workdir: Path | None) -> Iterator[Path]:
     """The folder that ``archive`` is unpacked into: ``workdir``, which stays, or a fresh one, which does not.
 
-    In ``workdir``, files that the archive has are written anew, others are left alone. Raises `BuildError`.
+    In ``workdir``, files of the job are written anew, those of an earlier version are removed, others are
+    left alone. Raises `BuildError`.
     """
     if workdir is not None:
-        _unpack(archive, workdir)
+        _unpack_over(archive, workdir)
         yield workdir.resolve()
         return
     own = own_folder()
@@ -44,6 +48,27 @@ def working_folder(archive: Path, workdir: Path | None) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def _unpack_over(archive: Path, folder: Path) -> None:
+    listing = folder / LISTING
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if names - _OF_NOBODY and LISTING not in names:
+            raise BuildError(
+                f"--workdir {folder}: expected an empty folder, or one that a built file has been using: "
+                "the job's files are written there"
+            )
+        before = set(listing.read_text().splitlines()) if LISTING in names else set()
+        now = names_in(archive)
+        for name in before - now:
+            # The job may have written there, too.
+            if not Path(name).is_absolute() and ".." not in Path(name).parts:
+                (folder / name).unlink(missing_ok=True)
+        _unpack(archive, folder)
+        listing.write_text("".join(f"{name}\n" for name in sorted(now)))
+    except OSError as error:
+        raise _refused(folder, error) from None
 
 
 def _unpack(archive: Path, folder: Path) -> None:

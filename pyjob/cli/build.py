@@ -113,7 +113,8 @@ def _folder(text: str) -> Path:
 def _run(options: argparse.Namespace) -> int:
     if options.sbom is not None:
         check_sbom(options.sbom, options.output)
-    wanted = Wanted(options.target, options.branch or "", options.directory or "", options.from_git)
+    beside = tuple(one for one in (options.wheelhouse, options.sbom) if one is not None)
+    wanted = Wanted(options.target, options.branch or "", options.directory or "", options.from_git, beside)
     order = Order(wanted, options.output, options.docs, options.wheelhouse, options.env_file)
     for number in _INTERRUPTING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it

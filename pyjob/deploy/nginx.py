@@ -18,7 +18,7 @@ from pyjob.manifest import JobtypeExtra
 IDLE_SECONDS = 30
 IDLE_CONNECTIONS = 32
 # For a machine that is off: one that is on and refuses says so at once.
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 1
 # How long a call may run, where the manifest does not say when one hangs.
 LONGEST_CALL_SECONDS = 3600
 
@@ -112,7 +112,8 @@ def _group(name: str, upstreams: Sequence[str]) -> str:
     lines = [
         f"zone {name} 64k;",  # what nginx's own processes know of ours, they share
         "least_conn;",
-        *(f"server {upstream};" for upstream in upstreams),
+        # One that refuses is asked again for the next call: it may be back, and nobody else may be there.
+        *(f"server {upstream} max_fails=0;" for upstream in upstreams),
         f"keepalive {IDLE_CONNECTIONS};",
         f"keepalive_timeout {IDLE_SECONDS}s;",
     ]

@@ -71,6 +71,11 @@ class WorkTree:
         """The files below ``folder`` that git neither tracks nor ignores."""
         return self._paths("ls-files", "-z", "--others", "--exclude-standard", "--", self._spec(folder))
 
+    def ignored_below(self, folder: Path) -> list[Path]:
+        """Files below ``folder`` that git ignores; where it ignores a whole folder, that one."""
+        options = ("-z", "--others", "--ignored", "--exclude-standard", "--directory")
+        return self._paths("ls-files", *options, "--", self._spec(folder))
+
     def changed(self, folder: Path) -> list[Path]:
         """The files below ``folder`` that differ from what the last commit has; all, where there is none."""
         if not self.commit():

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,8 @@ def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Bui
     def target_of(manifest: Manifest) -> Path:
         return cwd / (order.output or f"{manifest.name}-{manifest.version}.pex")
 
+    if order.output:
+        _target(cwd / order.output)  # before anything is done for it
     source = source_of(order.wanted, folder, cwd=cwd, target_of=target_of)
     manifest = source.manifest
     target = _target(target_of(manifest))
@@ -135,6 +138,8 @@ def _target(target: Path) -> Path:
         raise BuildError(f"{target}: expected the name of a file, found {what}")
     if not target.parent.is_dir():
         raise BuildError(f"{target}: there is no folder {target.parent}")
+    if target.is_file() and target.stat().st_size and not zipfile.is_zipfile(target):
+        raise BuildError(f"{target}: expected a built file or none, found something else: remove it")
     return target
 
 
@@ -169,14 +174,20 @@ def _wheels(
     write_wheels(runtime, extras)
     tell("requirements" if manifest.jobtype_extra.requirements_path else "no requirements")
     log = target.with_name(f"{target.name}.log")
-    wheels = gather(
-        prepared(manifest, environment, private, wheelhouse=order.wheelhouse),
-        gathered,
-        runtime=runtime,
-        log=log,
-        extras=extras,
-        report=step,
-    )
+    try:
+        wheels = gather(
+            prepared(manifest, environment, private, wheelhouse=order.wheelhouse),
+            gathered,
+            runtime=runtime,
+            log=log,
+            extras=extras,
+            report=step,
+        )
+    except BuildError:  # it tells where the log is
+        raise
+    except BaseException:
+        log.unlink(missing_ok=True)
+        raise
     log.unlink(missing_ok=True)
     if not any(normalized(package_of(wheel).name) == COMPAT for wheel in wheels):
         wheels += write_compat(gathered)

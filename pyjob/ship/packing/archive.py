@@ -46,6 +46,12 @@ def _add(archive: tarfile.TarFile, name: str, file: Path, date: int) -> None:
         raise BuildError(f"{one_line(name)}: cannot be packed: {error.strerror or error}") from None
 
 
+def names_in(archive: Path) -> set[str]:
+    """The paths of the files in what :func:`write_archive` has written, one line each."""
+    with tarfile.open(archive, "r") as packed:
+        return {member.name for member in packed if member.name.isprintable()}
+
+
 def read_archive(source: Path, folder: Path) -> None:
     """Unpack what :func:`write_archive` has written into ``folder``, over what is there."""
     # Debian 12 has a Python that knows no filters yet.

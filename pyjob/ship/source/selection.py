@@ -18,7 +18,7 @@ _FOLDERS = (
     *(".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", ".tox", ".nox", ".idea"),
     *(".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info"),
 )
-_FILES = ("*.py[co]", ".DS_Store", "*.swp", "*.pex.log")
+_FILES = ("*.py[co]", ".DS_Store", "*.swp", "*.pex", "*.pex.log", ".pyjob-files")
 # Secrets by their names, unless git tracks them; what ends so is a template.
 _SECRET = (".env", ".env.*", ".netrc", ".pypirc", ".git-credentials")
 _TEMPLATES = (".dist", ".example", ".sample", ".template")
@@ -31,7 +31,8 @@ class Selection:
 
     ``is_untracked``: git tracks nothing of the folder, so all files are taken. ``missing`` are in git, but
     not here; ``untracked`` and ``secret`` are left out; ``changed`` differ from the last commit;
-    ``repositories`` are folders of others, submodules and the like.
+    ``repositories`` are folders of others, submodules and the like; ``ignored`` is what git ignores, but for
+    what tools leave behind.
     """
 
     files: tuple[Path, ...]
@@ -41,6 +42,7 @@ class Selection:
     changed: tuple[Path, ...] = ()
     secret: tuple[Path, ...] = ()
     repositories: tuple[Path, ...] = ()
+    ignored: tuple[Path, ...] = ()
 
     @property
     def pointers(self) -> tuple[Path, ...]:
@@ -77,6 +79,7 @@ def selected(
         _joined(part.changed for part in parts.values()),
         _joined(part.secret for part in parts.values()),
         _joined(part.repositories for part in parts.values()),
+        _joined(part.ignored for part in parts.values()),
     )
     _check_links(whole.files, root)
     return whole
@@ -121,6 +124,7 @@ def _of_tracked(place: Path, tree: WorkTree, left_out: Collection[Path]) -> Sele
         _allowed(tracked - missing - repositories, left_out),
         missing=_allowed(missing, left_out),
         untracked=_allowed(_without_leftovers(place, tree.untracked(place)), left_out),
+        ignored=_allowed(_parted(_without_leftovers(place, tree.ignored_below(place)))[0], left_out),
         changed=_allowed(changed - missing - repositories, left_out),
         repositories=tuple(repositories),
     )
@@ -135,7 +139,9 @@ def _of_all(place: Path, tree: WorkTree | None, left_out: Collection[Path]) -> S
     for file in _without_leftovers(place, found):
         (repositories if file.is_dir() and not file.is_symlink() else files).append(file)
     kept, secret = _parted(files)
-    return Selection(_allowed(kept, left_out), secret=secret, repositories=tuple(repositories))
+    return Selection(
+        _allowed(kept, left_out), secret=_allowed(secret, left_out), repositories=tuple(repositories)
+    )
 
 
 def _is_there(file: Path) -> bool:
@@ -148,7 +154,8 @@ def _allowed(files: Iterable[Path], left_out: Collection[Path]) -> tuple[Path, .
 
 
 def _is_left_out(file: Path, left_out: Collection[Path]) -> bool:
-    return file in left_out or Path(os.path.realpath(file)) in left_out
+    real = Path(os.path.realpath(file))
+    return any(place in left_out for place in (file, real, *real.parents))
 
 
 def _visible(folder: Path) -> Iterator[Path]:
@@ -185,7 +192,7 @@ def _without_leftovers(place: Path, files: Iterable[Path]) -> Iterator[Path]:
         if _matches(name, _FILES) or any(_matches(one, _FOLDERS) for one in (*folders, name)):
             continue
         inner = folder
-        for part in folders:
+        for part in (*folders, name):
             inner /= part
             if (inner / "pyvenv.cfg").is_file():  # a virtual environment, whatever it is called
                 break

@@ -14,6 +14,7 @@ from pyjob.git.work_tree import WorkTree
 from pyjob.job.job import secret_files
 from pyjob.manifest import Manifest, find_manifest
 from pyjob.manifest.layers import repository_of
+from pyjob.manifest.source import FILE_NAME, OLD_FILE_NAME
 from pyjob.requirements.files import RequirementsFiles
 from pyjob.requirements.requirement import LineError
 from pyjob.ship.requirements.handover import git_variables
@@ -30,13 +31,15 @@ class Wanted:
 
     ``target``: a folder, a manifest, a Python file, or the URL of a git repository; of the latter, ``branch``
     (by default the remote's own) and ``directory``. ``from_git``: what the manifest's `git` section names is
-    built, not what is in the folder.
+    built, not what is in the folder. ``beside``: files and folders that are none of the job's, wherever they
+    are.
     """
 
     target: str
     branch: str = ""
     directory: str = ""
     from_git: bool = False
+    beside: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def source_of(wanted: Wanted, folder: Path, *, cwd: Path, target_of: Callable[[M
                 f"{target}: --branch and --directory are for a git repository, and this is a folder (its "
                 "manifest names one: --from-git)"
             )
-        return _in_folder(cwd / target, cwd, target_of)
+        return _in_folder(cwd / target, cwd, target_of, wanted.beside)
     source = _in_folder(_cloned(wanted, folder, cwd), folder / CLONE, target_of)
     return replace(source, secrets=secrets)
 
@@ -107,15 +110,25 @@ def _cloned(wanted: Wanted, folder: Path, cwd: Path) -> Path:
     job = root / directory
     if not job.is_dir() or not job.resolve().is_relative_to(root.resolve()):
         raise BuildError(f"there is no folder {str(directory)!r} in that repository (--directory names it)")
+    below = sorted(file.parent.relative_to(root) for file in root.rglob(FILE_NAME))
+    if below and not any((job / name).exists() for name in (FILE_NAME, OLD_FILE_NAME)):
+        folders = ", ".join(map(str, below[:_MOST_NAMED]))
+        raise BuildError(
+            f"{directory} in that repository: expected a {FILE_NAME}, found none there, but in {folders} "
+            "(--directory names one)"
+        )
     return job
 
 
-def _in_folder(target: Path, cwd: Path, target_of: Callable[[Manifest], Path]) -> Source:
+def _in_folder(
+    target: Path, cwd: Path, target_of: Callable[[Manifest], Path], beside: Iterable[Path] = ()
+) -> Source:
     manifest = find_manifest(target, environ={}, cwd=cwd)
     _check_entry(manifest)
     run = _run(target, manifest)
     others = _others(manifest, run)
-    left_out = {*secret_files(manifest), target_of(manifest).resolve()}
+    made = (target_of(manifest), *(cwd / one for one in beside))
+    left_out = {*secret_files(manifest), *(one.resolve() for one in made)}
     try:
         tree = WorkTree.around(manifest.folder)
         root = _root(manifest, tree, others)
@@ -189,6 +202,8 @@ def _warnings(selection: Selection, manifest: Manifest) -> Iterable[str]:
         yield f"git tracks nothing in this folder: packing all that it does not ignore ({files})"
     if selection.untracked:
         yield f"not in git, so not packed: {told(selection.untracked)}"
+    if selection.ignored:
+        yield f"ignored by git, so not packed: {told(selection.ignored)} (git add -f packs it)"
     if selection.changed:
         yield f"packed as they are here, which is not what the last commit has: {told(selection.changed)}"
     if selection.secret:
