@@ -18,6 +18,8 @@ from pyjob.errors import BuildError
 from pyjob.ship.leaks import leaks_in_archive
 from pyjob.ship.package import Package, package_of
 from pyjob.ship.packing.archive import read_archive, write_archive
+from pyjob.ship.packing.assembly import assemble
+from pyjob.ship.packing.contents import Contents
 from pyjob.ship.source.source import Source, Wanted, source_of
 from tests.built import built, everything_in, job_in, packed_files, pyjob_build, ran
 from tests.distributions import wheel
@@ -88,6 +90,47 @@ def test_the_same_wheelhouse_makes_the_same_bytes(tmp_path: Path) -> None:
     _is_a_bill_of_materials(tmp_path / "there" / "bill.json", digests.pop()[0])
 
 
+def test_requirements_that_do_not_fit_are_packed_where_the_manifest_says_so(tmp_path: Path) -> None:
+    wheel(tmp_path / "wheels", "waitress", "1.0")
+    job = job_in(tmp_path / "job", extra=REQUIRES)
+    (job / "requirements.txt").write_text("waitress==1.0\n")
+    told = refused("job", "--no-docs", "--wheelhouse", "wheels", cwd=tmp_path)
+    assert "depends on waitress>=" in told
+    assert "(check_requirements: false packs them as they are)" in told
+    job_in(tmp_path / "job", extra=f"{REQUIRES}\n  check_requirements: false")
+    built("job", "-o", "job.pex", "--no-docs", "--wheelhouse", "wheels", cwd=tmp_path)
+    with zipfile.ZipFile(tmp_path / "job.pex") as packed:
+        names = {name for name in packed.namelist() if name.startswith(".deps/waitress-")}
+    assert names == {".deps/waitress-1.0-py3-none-any.whl"}
+
+
+def test_wheels_that_do_not_fit_are_told_or_packed_as_the_same_bytes(tmp_path: Path) -> None:
+    wheels = [
+        wheel(tmp_path, "lib", "1.0", "leaf>=2"),
+        wheel(tmp_path, "other", "1.0", "leaf<1; python_version>'3'"),
+        wheel(tmp_path, "leaf", "1.0rc1"),
+    ]
+
+    def made(name: str, *, is_checked: bool) -> bytes:
+        folder = tmp_path / name
+        folder.mkdir()
+        write_archive(folder / "job.tar", folder, [], 0)
+        contents = Contents("job", "0.0.1", "job.yaml", "", "0.1.0")
+        assemble(
+            folder / "job.pex", contents, folder / "job.tar", wheels, folder / "work", is_checked=is_checked
+        )
+        return (folder / "job.pex").read_bytes()
+
+    with pytest.raises(BuildError) as error:
+        made("checked", is_checked=True)
+    told = str(error.value)
+    assert told.startswith(
+        "pex failed: lib 1.0 requires leaf>=2 but 1 incompatible dist was resolved: leaf-1.0rc1"
+    )
+    assert "; other 1.0 requires leaf<1" in told
+    assert made("here", is_checked=False) == made("there", is_checked=False)
+
+
 def _is_a_bill_of_materials(file: Path, digest: str) -> None:
     validation = pytest.importorskip("cyclonedx.validation.json")
     schema = pytest.importorskip("cyclonedx.schema")
@@ -97,6 +140,7 @@ def _is_a_bill_of_materials(file: Path, digest: str) -> None:
     components = {one["name"]: one for one in bill["components"]}
     assert components["greeting"]["purl"] == "pkg:pypi/greeting@1.0"
     assert components["MarkupSafe"]["licenses"]
+    assert components["Jinja2"]["licenses"], "which has a classifier alone"
     assert {"pyjob", "waitress", "Werkzeug", "PyYAML", "prometheus_client"} <= {*components}
     assert "purl" not in components["pyjob"], "on PyPI, that is another project"
 
@@ -251,10 +295,11 @@ def test_outside_of_git_what_tools_leave_behind_and_secrets_stay_out(tmp_path: P
     (job / "wheels").mkdir()
     (job / "wheels" / "big.whl").touch()
     (job / "of-before.pex").touch()
+    (job / "pex.py").write_text("raise SystemExit('a module of the job is run in place of the program')")
     command = ("--no-docs", "--wheelhouse", "wheels", "--sbom", "bill.json")
     summary = built(*command, cwd=job)
     again = built(*command, cwd=job)
-    names = {"job.yaml", "job.py", "factor.txt", "data/a.csv", ".env.dist", ".gitignore"}
+    names = {"job.yaml", "job.py", "pex.py", "factor.txt", "data/a.csv", ".env.dist", ".gitignore"}
     assert {*packed_files(job / "doubler-0.0.1.pex")} == names
     assert summary["warnings"] == ["never packed, since they look like secrets: .env, .env.local"]
     assert again["sha256"] == summary["sha256"], "it does not pack itself"

@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 
 import pytest
 
+from pyjob.bundle.folder import working_folder
 from pyjob.ship.packing.archive import read_archive, write_archive
 from pyjob.ship.packing.preamble import MIXING, machine_here, own_folder, start
 from tests.built import built, job_in, ran
@@ -90,6 +91,24 @@ def test_the_folder_that_is_asked_for_stays(file: Path, temporary: Path, tmp_pat
     assert (kept / "factor.txt").read_text() == "2", "what is packed is written anew"
     assert not (kept / "of_an_earlier_version.py").exists()
     assert (tmp_path / "outside").exists()
+
+
+def test_a_folder_that_stays_is_taken_up_after_a_start_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").write_text("whole")
+    write_archive(tmp_path / "job.tar", tmp_path, [tmp_path / "model"], 0)
+
+    def killed(_archive: Path, folder: Path) -> None:
+        (folder / "model").write_text("half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pyjob.bundle.folder.read_archive", killed)
+        with pytest.raises(KeyboardInterrupt), working_folder(tmp_path / "job.tar", tmp_path / "kept"):
+            pytest.fail("it was killed")
+    with working_folder(tmp_path / "job.tar", tmp_path / "kept") as folder:
+        assert (folder / "model").read_text() == "whole"
 
 
 def test_a_folder_of_something_else_is_not_written_to(file: Path, temporary: Path, tmp_path: Path) -> None:
@@ -274,7 +293,7 @@ def test_what_other_files_have_unpacked_goes_when_nobody_starts_them_any_more(
         os.utime(own / name / "used", (used, used))
     own.chmod(0o700)
     assert ran(file, "call", temporary=tmp_path).returncode == 0
-    assert sorted(path.name for path in own.iterdir() if path.name in ("old", "recent")) == ["recent"]
+    assert [(own / name / "venv-0").exists() for name in ("old", "recent")] == [False, True]
 
 
 def test_a_damaged_file_says_so_and_leaves_nothing(file: Path, tmp_path: Path) -> None:

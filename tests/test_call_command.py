@@ -465,6 +465,12 @@ def test_what_a_job_prints_goes_to_standard_error(folder: str) -> None:
     assert sorted(ended.stderr.splitlines()) == ["a library prints", "the job prints"]
 
 
+def test_nothing_is_said_of_a_server_where_there_is_none(call: Call, make_job: MakeJob) -> None:
+    folder = make_job("class Job:\n    def perform(self): return 1\n", extra={"max_concurrency": 1})
+    called = call(str(folder))
+    assert (called.out, called.err) == ("1", "")
+
+
 def test_the_job_of_a_folder_has_the_process_as_under_pyjob_run(call: Call, make_job: MakeJob) -> None:
     code = """
     import os

@@ -264,7 +264,7 @@ def gone_wrong(*, listens: bool) -> Iterator[int]:
 
 
 def _take_one(listening: socket.socket) -> None:
-    with listening.accept()[0] as connection:
+    with listening, listening.accept()[0] as connection:
         connection.recv(65536)
 
 

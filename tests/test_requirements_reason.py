@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyjob.ship.requirements.reason import is_about, is_silent, reason_of
+from pyjob.ship.requirements.reason import is_about, is_conflict_of, is_silent, reason_of
 
 CONFLICT = """\
 Collecting b<2 (from a->-r requirements.txt (line 2))
@@ -89,6 +89,44 @@ DIRECT = """\
   ERROR: HTTP error 403 while getting http://example.com/leaf.whl
 ERROR: Could not install leaf because of HTTP error 403 Client Error: No for url: http://example.com/leaf.whl
 """
+OF_NOTHING = """\
+ERROR: Invalid requirement: './libx': Expected package name at the start of dependency specifier
+    ./libx
+    ^ (from line 1 of requirements.txt)
+Hint: It looks like a path. File './libx' does not exist.
+"""
+SOURCE_23 = """\
+Processing ./the house/greeting-1.0.tar.gz (from -r requirements.txt (line 1))
+  Installing build dependencies: finished with status 'error'
+  error: subprocess-exited-with-error
+
+  × pip subprocess to install build dependencies did not run successfully.
+  │ exit code: 1
+  ╰─> [3 lines of output]
+      Looking in links: file:///the%20house
+      ERROR: Could not find a version that satisfies the requirement setuptools>=40.8.0 (from versions: none)
+      ERROR: No matching distribution found for setuptools>=40.8.0
+      [end of output]
+
+  note: This error originates from a subprocess, and is likely not a problem with pip.
+error: subprocess-exited-with-error
+"""
+SOURCE_26 = SOURCE_23.replace(
+    "pip subprocess to install build dependencies", "installing build dependencies for greeting"
+).replace("\nerror: subprocess-exited-with-error", "\nERROR: Failed to build 'greeting'")
+# Of another distribution than the one that is not there.
+DETAILS = """\
+2 location(s) to search for versions of grown:
+* http://x/grown/
+* http://y/grown/
+  Link requires a different Python (3.11.7 not in: '>=4'): http://x/grown-9.zip (from http://x/grown/)
+  Skipping link: 9.0 Requires-Python >=4: http://x/grown-9.zip (from http://x/grown/) (requires-python:>=4)
+  Skipping link: none of the wheel's tags (cp27-cp27m-win32) are compatible (run pip debug): http://x/grown.whl
+Could not fetch URL http://y/grown/: 404 Client Error: Not Found for url: http://y/grown/ - skipping
+"""
+OTHERS = (
+    "ERROR: Ignored the following versions that require a different python version: 9.0 Requires-Python >=4\n"
+)
 FULL = "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device\n"
 
 
@@ -122,6 +160,17 @@ def reason(said: str, details: str = "", wheelhouse: Path | None = None) -> str:
         (DIRECT, "the server does not let this user in (403 for http://example.com/leaf.whl)"),
         (FULL, "No space left on device (TMPDIR names another folder for what is temporary)"),
         ("ERROR: Invalid requirement: 'x x'\n\n", "Invalid requirement: 'x x'"),
+        (
+            OF_NOTHING,
+            "Invalid requirement: './libx': Expected package name at the start of dependency specifier. "
+            "It looks like a path. File './libx' does not exist",
+        ),
+        (
+            "  fatal: '/x' does not appear to be a git repository\n"
+            "  fatal: Could not read from remote repository.\n"
+            "  × git clone --quiet file:///x /tmp/x did not run successfully.\n",
+            "git clone failed: '/x' does not appear to be a git repository",
+        ),
         ("Something of a kind that nobody knows\n\n", "Something of a kind that nobody knows"),
         (
             "ERROR: Exception:\nTraceback (most recent call last):\n  x\nAssertionError: a\n",
@@ -169,6 +218,38 @@ def test_versions_for_another_python_are_told() -> None:
     assert reason(said + NOTHING).endswith(f"found for leaf for this Python (there are {others})")
 
 
+def test_a_name_that_no_index_knows_is_told_whatever_there_is_of_others() -> None:
+    details = (
+        DETAILS
+        + """\
+2 location(s) to search for versions of leaf:
+* http://x/leaf/
+* http://y/leaf/
+Could not fetch URL http://x/leaf/: 404 Client Error: Not Found for url: http://x/leaf/ - skipping
+"""
+    )
+    assert reason(OTHERS + NOTHING, details) == "no matching distribution found for leaf"
+    details += "Could not fetch URL http://y/leaf/: 404 Client Error: Not Found for url: http://y/leaf/\n"
+    assert reason(OTHERS + NOTHING, details).endswith(
+        "found for leaf: the index has no package of that name (404 for http://y/leaf/)"
+    )
+    told = reason(OTHERS + NOTHING.replace("leaf", "grown"), DETAILS)
+    assert told.endswith("found for grown for this Python (there are 9.0 Requires-Python >=4)")
+
+
+@pytest.mark.parametrize("said", [SOURCE_23, SOURCE_26])
+def test_what_a_wheelhouse_has_as_source_only_is_told(said: str, tmp_path: Path) -> None:
+    assert reason(said, wheelhouse=tmp_path) == (
+        "greeting-1.0.tar.gz is there as source only, and setuptools>=40.8.0, which builds it, is not in the "
+        "wheelhouse: have a wheel of it there (`pip wheel greeting-1.0.tar.gz` makes one)"
+    )
+    assert reason(said) == "no matching distribution found for setuptools>=40.8.0"
+    (tmp_path / "leaf-1.0.tar.gz").touch()
+    assert reason(NOTHING, wheelhouse=tmp_path).endswith(
+        "leaf as a wheel (the wheelhouse has leaf-1.0.tar.gz, of which `pip wheel` makes one)"
+    )
+
+
 def test_a_wheelhouse_has_others_or_none(tmp_path: Path) -> None:
     assert reason(NOTHING, wheelhouse=tmp_path) == "no matching distribution found for leaf in the wheelhouse"
     (tmp_path / "Leaf-1.0-cp27-cp27m-win32.whl").touch()
@@ -181,5 +262,8 @@ def test_a_wheelhouse_has_others_or_none(tmp_path: Path) -> None:
 def test_whether_a_failure_is_about_what_is_installed_here() -> None:
     assert is_about(CONFLICT.splitlines(), ["b"])
     assert not is_about(CONFLICT.splitlines(), ["c"])
+    assert is_conflict_of(CONFLICT.splitlines(), "a")
+    assert is_conflict_of(CONFLICT.replace("a 1", "A[docs,more] 1").splitlines(), "a")
+    assert not is_conflict_of(CONFLICT.splitlines(), "b")
     assert is_about(NO_VERSION.splitlines(), ["leaf"])
     assert not is_about(BROKEN.splitlines(), ["grown", "command"])

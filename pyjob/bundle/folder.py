@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,10 +65,16 @@ def _unpack_over(archive: Path, folder: Path) -> None:
             # The job may have written there, too.
             if not Path(name).is_absolute() and ".." not in Path(name).parts:
                 (folder / name).unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_listing(listing, before | now)  # a process that is killed while it unpacks may begin again
         _unpack(archive, folder)
-        listing.write_text("".join(f"{name}\n" for name in sorted(now)))
+        _write_listing(listing, now)
     except OSError as error:
         raise _refused(folder, error) from None
+
+
+def _write_listing(listing: Path, names: Iterable[str]) -> None:
+    listing.write_text("".join(f"{name}\n" for name in sorted(names)))
 
 
 def _unpack(archive: Path, folder: Path) -> None:

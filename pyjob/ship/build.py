@@ -104,7 +104,8 @@ def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Bui
     tell("packing")
     packages = tuple(sorted(map(package_of, wheels), key=lambda one: one.name.lower()))
     made = folder / "job.pex"
-    assemble(made, contents, archive, wheels, folder)
+    is_checked = manifest.jobtype_extra.check_requirements is not False
+    assemble(made, contents, archive, wheels, folder, is_checked=is_checked)
     size, digest = _put(made, target)
     return Built(target, contents, size, digest, len(source.files), packages, tuple(warnings))
 

@@ -38,6 +38,7 @@ def own_job(source: JobSource, *, is_verbose: bool) -> Iterator[Application]:
     application = own_application(
         source,
         settings=Settings(access_log=is_verbose),
+        threads=2,  # one call is all that comes: there is no server to warn of
         access=lambda _: True,  # who may start the job may call it, whatever PYJOB_ACCESS says
     )
     if not is_verbose and (os.environ.get("LOG_LEVEL") or "").strip().lower() not in LEVELS:

@@ -6,8 +6,9 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 
 from pyjob.errors import BuildError
@@ -17,12 +18,22 @@ from pyjob.ship.packing.preamble import machine_here, python_here
 MODULE = "pyjob.bundle"
 # pex's own settings, from the environment or files of this user, are about other builds.
 _OWN = "PEX_"
+_LONGEST = 500
 
 
-def assemble(target: Path, contents: Contents, archive: Path, wheels: Sequence[Path], folder: Path) -> None:
+def assemble(
+    target: Path,
+    contents: Contents,
+    archive: Path,
+    wheels: Sequence[Path],
+    folder: Path,
+    *,
+    is_checked: bool = True,
+) -> None:
     """Write the file ``target`` of ``archive``, the job, and ``wheels``; ``folder`` is a private one.
 
-    Raises `BuildError`, with what pex says.
+    ``is_checked``: whether the wheels must have all that they need among them, in versions that fit. Raises
+    `BuildError`, with what pex says.
     """
     sources = folder / "sources" / FOLDER
     sources.mkdir(parents=True)
@@ -35,6 +46,7 @@ def assemble(target: Path, contents: Contents, archive: Path, wheels: Sequence[P
         *(sys.executable, "-P", "-m", "pex", "--output-file", str(target)),
         *(option for wheel in wheels for option in ("--pre-resolved-dist", str(wheel))),
         *(_name_of(wheel) for wheel in wheels),
+        *(() if is_checked else _overrides(wheels)),
         *("--no-pypi", "--no-transitive", "--no-build", "--no-use-pip-config"),
         *("--sources-directory", str(sources.parent), "--entry-point", MODULE),
         *("--no-pre-install-wheels", "--no-emit-warnings", "--preamble-file", str(preamble)),
@@ -50,14 +62,27 @@ def assemble(target: Path, contents: Contents, archive: Path, wheels: Sequence[P
         check=False,
     )
     if ended.returncode:
-        lines = [line for line in ended.stderr.strip().splitlines() if line.strip()]
-        raise BuildError(f"pex failed: {lines[-1][:300] if lines else f'status {ended.returncode}'}")
+        raise BuildError(f"pex failed: {_reason(ended.stderr) or f'status {ended.returncode}'}")
     target.chmod(0o755)
 
 
 def _name_of(wheel: Path) -> str:
     name, version = wheel.name.split("-")[:2]
     return f"{name}=={version}"
+
+
+def _overrides(wheels: Sequence[Path]) -> Iterator[str]:
+    """Whatever version another one needs of these, they are it."""
+    for wheel in wheels:
+        yield from ("--override", _name_of(wheel))
+
+
+def _reason(said: str) -> str:
+    """The last that pex says, in one line: where that is a list of what does not fit, all of the list."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    listed = [*takewhile(lambda line: line.startswith(" "), reversed(lines))] or lines[-1:]
+    told = "; ".join(line.strip() for line in reversed(listed)).replace(":;", ":")
+    return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 3]}..."
 
 
 def _identity(parts: Sequence[Path]) -> str:

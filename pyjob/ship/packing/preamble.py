@@ -129,12 +129,16 @@ def _lock(root: Path) -> None:
 def _remove_unused(own: Path) -> None:
     """Remove what was unpacked of files that nobody has started for long, and that do not run."""
     for stamp in own.glob("*/used"):
-        if stamp.stat().st_mtime > time.time() - UNUSED:
+        try:
+            if stamp.stat().st_mtime > time.time() - UNUSED:
+                continue
+            held = os.open(stamp.parent, os.O_RDONLY)
+        except OSError:  # another process was quicker
             continue
-        held = os.open(stamp.parent, os.O_RDONLY)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove([stamp.parent])
+            # The folder stays: a process that waits for its lock will unpack into it.
+            _remove(stamp.parent.iterdir())
         except OSError:
             pass
         finally:

@@ -14,11 +14,12 @@ from pyjob.errors import BuildError, one_line
 from pyjob.ship.requirements.handover import write_privately
 from pyjob.ship.requirements.pip import run_pip, settings
 from pyjob.ship.requirements.prepared import Prepared, normalised
-from pyjob.ship.requirements.reason import is_about, is_silent, reason_of
+from pyjob.ship.requirements.reason import is_about, is_conflict_of, is_silent, reason_of
 
 OWN = "pyjob"
 _ASKED, _FIXED, _RUNTIME = "pyjob.txt", "fixed.txt", "runtime"
 _MOST_LINES = 5000
+_WAY_OUT = "(check_requirements: false packs them as they are)"
 _STEP = re.compile(
     r"\s*(?P<step>(Collecting|Processing|Downloading|Cloning|Preparing metadata|Building wheel for"
     r"|Installing build dependencies)\b.*?)( \(from .*| to .*|: started)?"
@@ -128,6 +129,8 @@ class _Gathering:
                 _, details = self._heard([*arguments, "-vv"], folder, lambda _: None)
         if code:
             reason = reason_of(said, details, self._prepared.wheelhouse)
+            if self._prepared.is_checked and is_conflict_of(said, OWN):
+                reason += f" {_WAY_OUT}"
             raise _PipError(f"pip cannot gather the requirements: {reason} (its output: {self._log})", said)
 
     def _heard(

@@ -19,12 +19,20 @@ _VERSIONS = re.compile(
 _OTHER_PYTHON = re.compile(
     r"ERROR: Ignored the following versions that require a different python version: (.+)"
 )
+# Of the details: where pip has looked for a distribution, and what it has found there.
+_SOUGHT = re.compile(r"\d+ location\(s\) to search for versions of (?P<name>\S+):")
+_LOCATION = re.compile(r"\* (?P<url>\S+)")
+_NOT_THERE = re.compile(r"Could not fetch URL (?P<url>\S+): 404 Client Error")
+_LINK_OF_OTHER_PYTHON = re.compile(r"Skipping link: (?P<version>\S+ Requires-Python .+?): \S+://")
 _OTHER_PLATFORM = re.compile(r"none of the wheel's tags \((?P<tags>.*?)\) are compatible")
 _CONFLICT = re.compile(r"The conflict is caused by:|ERROR: Cannot install .* conflicting dependencies")
+_DEPENDS = re.compile(r"(?P<name>[A-Za-z0-9][-._A-Za-z0-9]*)(\[.*?\])? \S+ depends on ")
 _OTHER_HASH = re.compile(r"ERROR: THESE PACKAGES DO NOT MATCH THE HASHES")
 _PROGRAM = re.compile(r"[×x] (?P<what>.+?)( --?\w.*)? did not run successfully\.")
 _OF_SOURCES = ("Preparing metadata", "Getting requirements", "Installing build dependencies")
 _SOURCES = re.compile(r"(Collecting|Processing) (?P<name>[^\s@]+)")
+_FILE = re.compile(r"^Processing (?P<path>.+?)( \(from .*)?$")
+_SOURCE_FILES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 _OUTPUT = re.compile(r"> \[\d+ lines? of output\]")
 _ERROR = re.compile(r"\b(ERROR|error|fatal): (?P<text>.+)")
 # Behind the last one, a traceback ends with what does.
@@ -34,6 +42,9 @@ _SAYS_NOTHING = (
     "Failed to build",
     "Exception:",
 )
+# The line before says more, where there is one.
+_SAYS_LITTLE = "Could not read from remote repository"
+_HINT = re.compile(r"^Hint: (?P<text>.+?)\.?$")
 _REFUSED = re.compile(r"(?P<status>401|403) Client Error: .*? for url: (?P<url>\S+)")
 _NOT_REACHED = re.compile(r"WARNING: Retrying .* after connection broken by '(?P<why>\w+)")
 _NO_COMPILER = re.compile(
@@ -49,6 +60,12 @@ def is_about(said: Sequence[str], names: Iterable[str]) -> bool:
     return not words.isdisjoint(names)
 
 
+def is_conflict_of(said: Sequence[str], name: str) -> bool:
+    """Whether what the distribution ``name`` (normalised) depends on does not fit something else."""
+    found = (match for cause in _causes(said) if (match := _DEPENDS.match(cause)))
+    return any(normalised(match["name"]) == name for match in found)
+
+
 def is_silent(said: Sequence[str]) -> bool:
     """Whether pip says that an index has nothing, and not why: it says more where it is asked to."""
     versions = _last(_VERSIONS, said)
@@ -59,14 +76,19 @@ def reason_of(said: Sequence[str], details: Sequence[str], wheelhouse: Path | No
     """What pip's lines come to; ``details`` are more of them. ``wheelhouse`` may have files for others."""
     if any(_FULL in line for line in said):
         return f"{_FULL} (TMPDIR names another folder for what is temporary)"
-    told = _of_conflict(said) or _of_no_match(said, details, wheelhouse) or _of_program(said)
-    told = told or _of_hash(said) or _of_error(said)
+    told = _of_conflict(said) or _of_source(said, wheelhouse) or _of_no_match(said, details, wheelhouse)
+    told = told or _of_program(said) or _of_hash(said) or _of_error(said)
     return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 3]}..."
 
 
 def _of_conflict(said: Sequence[str]) -> str:
     if not any("ERROR: ResolutionImpossible" in line for line in said):
         return ""
+    return f"ResolutionImpossible: {'; '.join(_causes(said))}"
+
+
+def _causes(said: Sequence[str]) -> list[str]:
+    """What does not fit what."""
     start = max((at for at, line in enumerate(said) if _CONFLICT.search(line)), default=len(said))
     causes: list[str] = []
     for line in said[start + 1 :]:
@@ -74,7 +96,20 @@ def _of_conflict(said: Sequence[str]) -> str:
             causes.append(line.strip())
         elif causes:
             break
-    return f"ResolutionImpossible: {'; '.join(causes)}"
+    return causes
+
+
+def _of_source(said: Sequence[str], wheelhouse: Path | None) -> str:
+    """A source that the wheelhouse has nothing to build with."""
+    file, match = _last(_FILE, said), _last(_NO_MATCH, _output(said))
+    if wheelhouse is None or file is None or match is None:
+        return ""
+    path = file["path"]
+    name = Path(path).name if path.endswith(_SOURCE_FILES) else path
+    return (
+        f"{name} is there as source only, and {match['wanted']}, which builds it, is not in the wheelhouse: "
+        f"have a wheel of it there (`pip wheel {name}` makes one)"
+    )
 
 
 def _of_no_match(said: Sequence[str], details: Sequence[str], wheelhouse: Path | None) -> str:
@@ -83,7 +118,18 @@ def _of_no_match(said: Sequence[str], details: Sequence[str], wheelhouse: Path |
         return ""
     match = _last(_VERSIONS, said) or match  # which knows, too, who wants it
     told = f"no matching distribution found for {match['wanted']}"
-    return f"{told}{_whats_there(said, details) or _whats_in(wheelhouse, match['wanted'])}"
+    name = _NAME.match(match["wanted"])
+    there = _whats_there(said, _about(name[0], details) if name else details)
+    return f"{told}{there or _whats_in(wheelhouse, match['wanted'])}"
+
+
+def _about(name: str, details: Sequence[str]) -> Sequence[str]:
+    """Of pip's details, those about a distribution: the others have versions and platforms, too."""
+    for at in range(len(details) - 1, -1, -1):
+        sought = _SOUGHT.search(details[at])
+        if sought and normalised(sought["name"]) == normalised(name):
+            return details[at:]
+    return details
 
 
 def _whats_there(said: Sequence[str], details: Sequence[str]) -> str:
@@ -93,14 +139,26 @@ def _whats_there(said: Sequence[str], details: Sequence[str]) -> str:
         return f" (there are {versions['versions']})"
     if refused := _last(_REFUSED, details):
         return f": {_refusal(refused)}"
-    if others := _last(_OTHER_PYTHON, said):
-        return f" for this Python (there are {others[1]})"
+    if others := _for_other_pythons(said, details):
+        return f" for this Python (there are {others})"
     tags = dict.fromkeys(match["tags"] for line in details if (match := _OTHER_PLATFORM.search(line)))
     if tags:
         return f" for this platform (there are wheels for {', '.join(list(tags)[:_MOST_FILES])})"
     if broken := _last(_NOT_REACHED, said):
         return f": the index cannot be reached ({broken['why']})"
+    asked = {match["url"] for line in details if (match := _LOCATION.fullmatch(line))}
+    missing = [match["url"] for line in details if (match := _NOT_THERE.search(line))]
+    if asked and asked.issubset(missing):
+        return f": the index has no package of that name (404 for {missing[-1]})"
     return ""
+
+
+def _for_other_pythons(said: Sequence[str], details: Sequence[str]) -> str:
+    if details:  # without them, pip does not tell of what the versions are
+        links = (match for line in details if (match := _LINK_OF_OTHER_PYTHON.search(line)))
+        return "; ".join(dict.fromkeys(match["version"] for match in links))
+    others = _last(_OTHER_PYTHON, said)
+    return others[1] if others else ""
 
 
 def _whats_in(wheelhouse: Path | None, wanted: str) -> str:
@@ -109,8 +167,11 @@ def _whats_in(wheelhouse: Path | None, wanted: str) -> str:
         return ""
     files = sorted(file.name for file in wheelhouse.iterdir())
     there = [file for file in files if normalised(file.partition("-")[0]) == normalised(name[0])]
+    shown = ", ".join(there[:_MOST_FILES])
+    if there and all(file.endswith(_SOURCE_FILES) for file in there):
+        return f" as a wheel (the wheelhouse has {shown}, of which `pip wheel` makes one)"
     if there:
-        return f" for this platform (the wheelhouse has {', '.join(there[:_MOST_FILES])})"
+        return f" for this platform (the wheelhouse has {shown})"
     return " in the wheelhouse"
 
 
@@ -161,13 +222,17 @@ def _of_error(said: Sequence[str]) -> str:
     if refused := _last(_REFUSED, said):
         return _refusal(refused)
     lines = [line.strip() for line in said if line.strip()]
-    return _error(said) or (lines[-1] if lines else "it says nothing")
+    told = _error(said)
+    if told and (hint := _last(_HINT, said)):
+        told = f"{told}. {hint['text']}"
+    return told or (lines[-1] if lines else "it says nothing")
 
 
 def _error(said: Sequence[str]) -> str:
     """The last error that says something."""
     errors = [match["text"] for line in said if (match := _ERROR.search(line))]
     telling = [text for text in errors if not text.startswith(_SAYS_NOTHING)]
+    telling = [text for text in telling if not text.startswith(_SAYS_LITTLE)] or telling
     return telling[-1] if telling else ""
 
 
