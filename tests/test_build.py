@@ -63,7 +63,7 @@ def refused(*arguments: str | Path, cwd: Path, **variables: str) -> str:
     ended = pyjob_build(*arguments, cwd=cwd, env=variables)
     assert ended.returncode == 1, ended.stdout
     left = {path.name for path in {*cwd.iterdir()} - before} - {"tmp"}
-    assert left <= {"doubler-0.0.1.pex.log"}
+    assert left <= {"doubler-0.0.1.pex.build.log"}
     assert list((cwd / "tmp").iterdir()) == []
     assert "Traceback" not in ended.stderr
     return ended.stderr
@@ -125,7 +125,7 @@ def test_wheels_that_do_not_fit_are_told_or_packed_as_the_same_bytes(tmp_path: P
         made("checked", is_checked=True)
     told = str(error.value)
     assert told.startswith(
-        "pex failed: lib 1.0 requires leaf>=2 but 1 incompatible dist was resolved: leaf-1.0rc1"
+        "pex failed: lib 1.0 requires leaf>=2 but 1 incompatible dist was resolved: leaf-1.0"
     )
     assert "; other 1.0 requires leaf<1" in told
     assert made("here", is_checked=False) == made("there", is_checked=False)
@@ -445,7 +445,7 @@ def test_a_requirement_that_is_nowhere_is_told_with_the_place_of_the_log(tmp_pat
     (tmp_path / "wheels").mkdir()
     told = refused("job", "--wheelhouse", "wheels", cwd=tmp_path)
     assert "greeting" in told
-    log = tmp_path / "doubler-0.0.1.pex.log"
+    log = tmp_path / "doubler-0.0.1.pex.build.log"
     assert str(log) in told
     assert "greeting" in log.read_text()
 

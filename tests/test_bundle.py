@@ -175,6 +175,7 @@ def test_the_first_process_of_a_container_hears_of_its_end_while_it_unpacks(tmp_
     [
         (["chekc"], "there is no command 'chekc': there are run, check, call"),
         (["--port", "80", "call"], "the command comes first: doubler.pex call ..."),
+        (["run", "other"], "the job is inside, and no PATH is taken: 'other'"),
         (["--reload"], "a job in a built file does not change"),
         (["--prot", "80"], "did you mean --port"),
     ],

@@ -88,6 +88,8 @@ def _run(file: Path, contents: Contents, archive: Path, given: Sequence[str]) ->
         parser.error(f"there is no command {command!r}: there are {commands} (the job is inside: no PATH)")
     if command == "run" and (late := {*rest} & {*OF_THE_JOB, *OTHERS}):
         parser.error(f"the command comes first: {file.name} {late.pop()} ...")
+    if command in ("run", "check") and rest and not rest[0].startswith("-"):
+        parser.error(f"the job is inside, and no PATH is taken: {rest[0]!r}")
     if "--reload" in rest:
         parser.error("argument --reload: a job in a built file does not change")
     if command == "call" and any(map(ADDRESS.match, rest)):

@@ -174,7 +174,7 @@ def _wheels(
     extras = extras_here(docs=order.docs)
     write_wheels(runtime, extras)
     tell("requirements" if manifest.jobtype_extra.requirements_path else "no requirements")
-    log = target.with_name(f"{target.name}.log")
+    log = target.with_name(f"{target.name}.build.log")
     try:
         wheels = gather(
             prepared(manifest, environment, private, wheelhouse=order.wheelhouse),

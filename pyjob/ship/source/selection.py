@@ -18,7 +18,7 @@ _FOLDERS = (
     *(".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", ".tox", ".nox", ".idea"),
     *(".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints", "*.egg-info"),
 )
-_FILES = ("*.py[co]", ".DS_Store", "*.swp", "*.pex", "*.pex.log", ".pyjob-files")
+_FILES = ("*.py[co]", ".DS_Store", "*.swp", "*.pex", "*.build.log", ".pyjob-files")
 # Secrets by their names, unless git tracks them; what ends so is a template.
 _SECRET = (".env", ".env.*", ".netrc", ".pypirc", ".git-credentials")
 _TEMPLATES = (".dist", ".example", ".sample", ".template")
