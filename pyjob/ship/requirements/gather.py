@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pyjob.errors import BuildError, one_line
+from pyjob.ship.package import normalized
 from pyjob.ship.requirements.handover import write_privately
 from pyjob.ship.requirements.pip import run_pip, settings
-from pyjob.ship.requirements.prepared import Prepared, normalised
+from pyjob.ship.requirements.prepared import Prepared
 from pyjob.ship.requirements.reason import is_about, is_conflict_of, is_silent, reason_of
 
 OWN = "pyjob"
@@ -54,8 +55,8 @@ def gather(
 
 
 def distribution(wheel: Path) -> str:
-    """The name of what is in a wheel, normalised."""
-    return normalised(wheel.name.partition("-")[0])
+    """The name of what is in a wheel, normalized."""
+    return normalized(wheel.name.partition("-")[0])
 
 
 def _identity(wheel: Path) -> tuple[str, str]:

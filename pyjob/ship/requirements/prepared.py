@@ -17,6 +17,7 @@ from pyjob.manifest import Manifest
 from pyjob.requirements.files import RequirementsFile, RequirementsFiles
 from pyjob.requirements.line import Line
 from pyjob.requirements.requirement import VARIABLE, LineError
+from pyjob.ship.package import normalized
 from pyjob.ship.requirements.copies import Copies
 from pyjob.ship.requirements.handover import git_variables, netrc_variables
 from pyjob.ship.requirements.login import Login, without_logins
@@ -37,7 +38,7 @@ class Prepared:
 
     ``file``: the copy to read, None where the job has none. ``folder``: where the copies are. ``cwd``: where
     pip works. ``variables``: its whole environment. ``wheelhouse``: a folder that must have everything, None
-    where indexes are asked. ``names``: distributions that the job itself asks for, normalised (PEP 503).
+    where indexes are asked. ``names``: distributions that the job itself asks for, normalized (PEP 503).
     ``mask`` replaces secrets in what pip says, ``shown`` has names of files by the paths of their copies.
     ``is_secret``: whether a secret file or a login is involved. ``has_hashes``: whether pip asks for the hash
     of everything. ``is_checked``: whether the requirements must fit those of pyjob.
@@ -86,7 +87,7 @@ def prepared(
         cwd=manifest.folder,
         variables=variables,
         wheelhouse=wheelhouse,
-        names=frozenset(normalised(one.name) for one in (files.requirements if files else ())),
+        names=frozenset(normalized(one.name) for one in (files.requirements if files else ())),
         mask=Mask(_secrets(environment, logins)),
         shown=copies.shown,
         is_secret=bool(environment.secret or logins),
@@ -105,11 +106,6 @@ def _files(manifest: Manifest, rewriter: _Rewriter) -> RequirementsFiles | None:
         problem = Problem("jobtype_extra.requirements_path", expected, files.refused.found)
         raise ManifestError(manifest.source, [manifest.located(problem)])
     return files
-
-
-def normalised(name: str) -> str:
-    """The name of a distribution as it is compared (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _secrets(environment: Environment, logins: Iterable[Login]) -> Iterable[str]:

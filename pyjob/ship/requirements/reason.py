@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pyjob.ship.requirements.prepared import normalised
+from pyjob.ship.package import normalized
 
 _LONGEST = 500
 _MOST_FILES = 5
@@ -54,16 +54,16 @@ _NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
 
 
 def is_about(said: Sequence[str], names: Iterable[str]) -> bool:
-    """Whether distributions do not fit each other, one of ``names`` (normalised) among them."""
+    """Whether distributions do not fit each other, one of ``names`` (normalized) among them."""
     told = _of_conflict(said) or _of_no_match(said, (), None)
-    words = {normalised(word.rstrip(".")) for word in _NAME.findall(told)}
+    words = {normalized(word.rstrip(".")) for word in _NAME.findall(told)}
     return not words.isdisjoint(names)
 
 
 def is_conflict_of(said: Sequence[str], name: str) -> bool:
-    """Whether what the distribution ``name`` (normalised) depends on does not fit something else."""
+    """Whether what the distribution ``name`` (normalized) depends on does not fit something else."""
     found = (match for cause in _causes(said) if (match := _DEPENDS.match(cause)))
-    return any(normalised(match["name"]) == name for match in found)
+    return any(normalized(match["name"]) == name for match in found)
 
 
 def is_silent(said: Sequence[str]) -> bool:
@@ -127,7 +127,7 @@ def _about(name: str, details: Sequence[str]) -> Sequence[str]:
     """Of pip's details, those about a distribution: the others have versions and platforms, too."""
     for at in range(len(details) - 1, -1, -1):
         sought = _SOUGHT.search(details[at])
-        if sought and normalised(sought["name"]) == normalised(name):
+        if sought and normalized(sought["name"]) == normalized(name):
             return details[at:]
     return details
 
@@ -166,7 +166,7 @@ def _whats_in(wheelhouse: Path | None, wanted: str) -> str:
     if wheelhouse is None or name is None:
         return ""
     files = sorted(file.name for file in wheelhouse.iterdir())
-    there = [file for file in files if normalised(file.partition("-")[0]) == normalised(name[0])]
+    there = [file for file in files if normalized(file.partition("-")[0]) == normalized(name[0])]
     shown = ", ".join(there[:_MOST_FILES])
     if there and all(file.endswith(_SOURCE_FILES) for file in there):
         return f" as a wheel (the wheelhouse has {shown}, of which `pip wheel` makes one)"
