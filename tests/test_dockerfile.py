@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+
+pytest.importorskip("hypothesis")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+pytest.importorskip("hypothesis")
 from hypothesis import given
 from hypothesis import strategies as st
 

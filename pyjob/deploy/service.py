@@ -17,7 +17,7 @@ from pyjob.serving.server import DEFAULT_GRACE
 # `pyjob run`. All folders but these two may be read-only.
 IMAGE_USER = 10001  # and group
 WORK_FOLDER = "/job"  # the working directory: the .pex unpacks the job there (`--workdir`)
-TEMPORARY_FOLDER = "/tmp"  # nosec B108  a name that is written into files, not used here
+TEMPORARY_FOLDER = "/tmp"  # nosec B108 # written into files, not used here
 
 # How long those who run several processes may need until they send nobody to one that ends.
 DRAIN_DELAY = 10.0
