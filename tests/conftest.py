@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import shutil
@@ -34,6 +35,10 @@ jobtype_extra:
   entrypoint_path: {entry}
 {extra}
 """
+
+# Seconds that threads have to come to their end after a test, and the process after all of them.
+UNWINDING_SECONDS = 20.0
+LONGEST_END = 300.0
 
 MakeJob = Callable[..., Path]
 ClientOf = Callable[..., "JobClient"]
@@ -75,11 +80,15 @@ def refuse_outside(host: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def process_as_before() -> Iterator[None]:
-    """Give every test the working directory, environment, path and modules that it found."""
+    """Give every test the working directory, environment, path and modules that it found.
+
+    A thread that a test leaves behind would keep the process from ending: that is the test's fault.
+    """
     folder, environment, path = Path.cwd(), dict(os.environ), sys.path.copy()
-    modules = set(sys.modules)
+    modules, threads = set(sys.modules), set(threading.enumerate())
     hooks = threading.excepthook, sys.unraisablehook, logging.lastResort
     yield
+    left = _left_behind(threads)
     threading.excepthook, sys.unraisablehook, logging.lastResort = hooks
     logging.captureWarnings(False)
     os.chdir(folder)
@@ -89,6 +98,20 @@ def process_as_before() -> Iterator[None]:
     for name in set(sys.modules) - modules:
         if _is_of_a_job(sys.modules[name]):
             del sys.modules[name]
+    assert not left, f"threads that go on after their test: {left}"
+
+
+def pytest_unconfigure() -> None:
+    """Should the process not end, say where it stands, and end it."""
+    faulthandler.dump_traceback_later(LONGEST_END, exit=True)
+
+
+def _left_behind(before: set[threading.Thread]) -> list[threading.Thread]:
+    """The threads begun since, but for those that end with the process."""
+    begun = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in begun:
+        thread.join(UNWINDING_SECONDS)
+    return [thread for thread in begun if thread.is_alive()]
 
 
 def _is_of_a_job(module: object) -> bool:
