@@ -7,7 +7,7 @@ import resource
 from dataclasses import dataclass
 
 from pyjob.gate.gate import Gate
-from pyjob.serving.connection.channel import RESERVE, reserve_of
+from pyjob.serving.connection.seat import RESERVE, reserve_of
 
 # Connections that a server takes where the line asks for no more.
 USUAL_CONNECTIONS = 1000

@@ -19,7 +19,8 @@ from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from pyjob.application import Application
 from pyjob.application.reception import Reception
 from pyjob.lanes.lanes import Lanes
-from pyjob.serving.connection.channel import Channel, reserve_of
+from pyjob.serving.connection.channel import Channel
+from pyjob.serving.connection.seat import reserve_of
 
 # How often late requests are looked for, and how often a full house is told of.
 LOOK_SECONDS = 1
@@ -40,6 +41,8 @@ class Listener(BaseWSGIServer):  # type: ignore[misc]
     """
 
     channel_class = Channel
+    # The loop here asks those alone that have done something.
+    asks_all = False
     # Of the application, to tell of what it never sees.
     reception: Reception | None = None
     next_channel_cleanup: float

@@ -11,14 +11,13 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from waitress import wasyncore
-
 from pyjob.application import Application
 from pyjob.errors import AddressError
 from pyjob.lanes.lanes import DEFAULT_THREADS, Lanes
 from pyjob.serving.drain import Drain
 from pyjob.serving.limits import capacity_for, tell_if_short
 from pyjob.serving.listener import Listener, open_listeners, tell_if_open
+from pyjob.serving.loop import Loop
 from pyjob.serving.proxy import BELIEVED, CheckedProxy
 from pyjob.serving.signals import Signals
 
@@ -33,8 +32,6 @@ TURN = 1.0
 LAST_TURNS = 0.02
 # How long threads may take to come back that have nothing left to do; those of calls that hang take longer.
 UNWINDING_SECONDS = 0.2
-
-Loop = dict[int, Any]
 
 
 def serve_application(
@@ -63,7 +60,7 @@ def serve_application(
     gate = application.gate
     if threads is not None or gate.slots is None:
         gate.cap_at(threads or DEFAULT_THREADS)
-    loop: Loop = {}
+    loop = Loop()
     lanes = Lanes(application.gates, application.lane_of)
     try:
         listeners = _listen(
@@ -80,10 +77,10 @@ def serve_application(
             _announce(application, listeners, unix_socket)
             if warns_if_open:
                 tell_if_open(application, listeners)
-            with Signals(loop) as signals:
+            with Signals(loop.sockets) as signals:
                 _start(application, fail_fast=fail_fast)
                 while not signals.count:
-                    wasyncore.poll2(TURN, loop)
+                    loop.turn(TURN)
                 _go_down(Drain(application, listeners, grace=grace, delay=drain_delay), loop, signals)
         finally:
             # Connections first: a thread that waits for one to be read must hear of it.
@@ -91,7 +88,7 @@ def serve_application(
                 channel.handle_close()
             # Then threads: one whose answer has just been sent still wakes the loop, by a pipe.
             lanes.shutdown(cancel_pending=False, timeout=UNWINDING_SECONDS)
-            wasyncore.close_all(loop)
+            loop.close()
     finally:
         lanes.shutdown(cancel_pending=False, timeout=0)
     application.shut_down()
@@ -120,7 +117,7 @@ def _listen(
     if trusted_proxy:
         options |= {"trusted_proxy": trusted_proxy, "trusted_proxy_headers": BELIEVED}
     try:
-        listeners = open_listeners(application, loop, lanes, options)
+        listeners = open_listeners(application, loop.sockets, lanes, options)
     except (OSError, ValueError) as error:
         place = unix_socket or _url(host, port)
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
@@ -164,7 +161,8 @@ def _start(application: Application, *, fail_fast: bool) -> None:
 
 def _go_down(drain: Drain, loop: Loop, signals: Signals) -> None:
     for _ in drain.turns():
-        wasyncore.poll2(LAST_TURNS, loop)
+        # What a drain does to connections, nobody tells the loop of.
+        loop.turn(LAST_TURNS, everybody=True)
         if signals.count > 1:
             drain.hurry()
 

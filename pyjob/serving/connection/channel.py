@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import logging
-import re
 import select
 import socket
-import sys
 import time
-from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.utilities import Error
+from waitress.utilities import InternalServerError
 
-from pyjob.errors import one_line
 from pyjob.gate.door import Parked, Waiting
 from pyjob.routing.table import Lane
-from pyjob.serving.connection.seat import Seat
+from pyjob.serving.connection.log import OneLine
+from pyjob.serving.connection.request import Memory, RequestTimeout
+from pyjob.serving.connection.seat import Seat, reserve_of
 from pyjob.serving.connection.task import Refusal, Task
-from pyjob.wire.stream import LOGGED
 
-# The last connections of the server's limit, kept for what is no call.
-RESERVE = 50
 # Where waitress's loop uses select(), a higher descriptor would end it.
 MOST_SELECTABLE = 1000
 # A head must be complete after so many seconds; a body has as many, and one more for each 500 bytes.
@@ -32,70 +27,10 @@ HEAD_SECONDS = 10.0
 BODY_RATE = 500
 # Linux tells when the other side has closed its half; elsewhere only when it has closed all.
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
-LONGEST_MESSAGE = 300
-# More of them in one head are refused.
-BLANKS = b" " * 100
-# What a request target may hold.
-TARGET = re.compile(r"[!-~]+")
+# Of a connection that waits for a request, or for the next one.
+READS = select.POLLIN | select.POLLPRI
 # What one turn of the loop sends on one connection: it has others to look after.
 TURN_BYTES = 256 * 1024
-
-
-def reserve_of(connection_limit: int) -> int:
-    """How many of so many connections are kept: fewer where somebody allows few."""
-    return min(RESERVE, connection_limit // 4)
-
-
-class RequestTimeout(Error):  # type: ignore[misc]  # noqa: N818  waitress names its own so
-    """The request took too long to come (RFC 9110, 15.5.9)."""
-
-    code = 408
-    reason = "Request Timeout"
-
-
-class Request(HTTPRequestParser):  # type: ignore[misc]
-    """A request as it comes; waitress names the path even of one that has none, in its log."""
-
-    path = ""
-
-    def parse_header(self, header_plus: bytes) -> None:
-        """Read the head. Raises ParsingError for a target that others may read in another way.
-
-        And for more blanks in a row than anybody has a use for: waitress would read them again and again,
-        in the one thread that looks after all connections.
-        """
-        if BLANKS in header_plus.replace(b"\t", b" "):
-            raise ParsingError("Too many blanks in a row")
-        try:
-            super().parse_header(header_plus)
-        except ValueError:  # brackets that are no address
-            raise ParsingError("Bad URI") from None
-        if not TARGET.fullmatch(self.request_uri):  # a tab would be taken out
-            raise ParsingError("Bad URI")
-
-
-class OneLine(logging.LoggerAdapter[logging.Logger]):
-    """waitress's logger for what it says of a connection: a path in it can forge neither line nor colour."""
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
-        """The message in one line, and no longer than people read."""
-        error = sys.exception()
-        # Of a socket, or of a file that is sent: where in waitress it came up says nothing.
-        if isinstance(error, OSError):
-            kwargs["exc_info"] = None
-            msg = f"{msg}: {error}"
-        return one_line(str(msg)[:LONGEST_MESSAGE]), kwargs
-
-    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """A fault; of an answer that broke off, and has been told of with its request, no more than that."""
-        if getattr(sys.exception(), LOGGED, False):
-            self.debug(msg, *args, **kwargs)
-        else:
-            super().exception(msg, *args, **kwargs)
-
-    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """A caller has left: the access line says so, and more of it."""
-        self.debug(msg, *args, **kwargs)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
@@ -103,9 +38,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     task_class = Task
     error_task_class = Refusal
-    parser_class = Request
     logger = OneLine(logging.getLogger("waitress"), {})
     request: Any
+    current_outbuf_count: int
     lane: Lane = "calls"
     # Whether a request has come before the one before it was answered.
     _pipelines = False
@@ -114,6 +49,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002
         super().__init__(server, sock, addr, adj, map=map)
+        self.parser_class = Memory().request
+        self.requests: list[Any] = []
         in_reserve = len(self._map) > adj.connection_limit - reserve_of(adj.connection_limit)
         self.seat = Seat(self, in_reserve=in_reserve)
         # Since when it waits for a complete request, and for which part of one.
@@ -121,6 +58,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._stage: object = None
         self._answering = False
         self._is_cut_off = False
+        self._asks_all = getattr(server, "asks_all", True)
         if self._fileno >= MOST_SELECTABLE and not adj.asyncore_use_poll:
             self.handle_close()
 
@@ -143,7 +81,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return
         self._answering = False
         try:
-            super().service()
+            self._serve_first()
         except Parked:
             self.seat.unwound()  # perhaps for the second time: its turn has come, and it awaits something
             return
@@ -153,6 +91,78 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             raise
         self._settle(waiting)
         self.waiting_since = time.monotonic()
+
+    def wants(self) -> int:
+        """What the loop is to wait for here, as flags of `select.poll`: 0 where enough has been read ahead.
+
+        `readable` and `writable` may contradict each other where a thread answers in between.
+        """
+        if self.total_outbufs_len or self.will_close or self.close_when_flushed:
+            return select.POLLOUT
+        return 0 if len(self.requests) > self.adj.channel_request_lookahead else READS
+
+    def _serve_first(self) -> None:
+        """As waitress does it, but that the loop is woken only where it has something to do."""
+        request = self.requests[0]
+        if self._answered(request):
+            self._go_on(request)
+        else:
+            with self.requests_lock:
+                self.close_when_flushed = True
+                for each in self.requests:
+                    each.close()
+                self.requests = []
+        if self.connected and (self._asks_all or self.wants() != READS or self.requests):
+            self.server.pull_trigger()
+        self.last_activity = time.time()
+
+    def _answered(self, request: Any) -> bool:
+        """Whether the connection can go on after the answer."""
+        task: Any = (self.error_task_class if request.error else self.task_class)(self, request)
+        if not self.connected:
+            return False
+        try:
+            task.service()
+        except ClientDisconnected:
+            self.logger.info(f"Client disconnected while serving {request.path}")
+            return False
+        except Exception:
+            self.logger.exception(f"Exception while serving {request.path}")
+            if not task.wrote_header:
+                self._apologize(request)
+            return False
+        return not task.close_on_finish
+
+    def _apologize(self, request: Any) -> None:
+        """Answer 500 to ``request``."""
+        failed = self.parser_class(self.adj)
+        failed.error = InternalServerError("The server encountered an unexpected internal server error")
+        failed.version = request.version
+        with suppress(ClientDisconnected):
+            self.error_task_class(self, failed).service()
+
+    def _go_on(self, request: Any) -> None:
+        """Make room for what comes after ``request``, and begin with what has come."""
+        if len(self.requests) > 1:
+            self._flush_outbufs_below_high_watermark()
+        if self.current_outbuf_count > 0:
+            # The next answer begins a buffer of its own: this one is let go of.
+            self.current_outbuf_count = self.adj.outbuf_high_watermark
+        request.close()
+        with self.requests_lock:
+            self.requests.pop(0)
+            if not self.connected:
+                return
+            following = self.request
+            if self.requests:
+                self.server.add_task(self)
+            elif (
+                following is not None
+                and following.expect_continue
+                and following.headers_finished
+                and not self.sent_continue
+            ):
+                self.send_continue()
 
     def _settle(self, waiting: Waiting | None) -> None:
         if waiting is not None:
@@ -176,7 +186,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.close_when_flushed = True
             for request in self.requests:
                 request.close()
-            self.requests: list[Any] = []
+            self.requests = []
         self.server.pull_trigger()
 
     def write_soon(self, data: Any) -> int:
@@ -186,8 +196,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 raise ClientDisconnected
             self._answering = True
             self._left_to_send = TURN_BYTES
-            sent: int = super().write_soon(data)
-            return sent
+            gone = 0 if self.total_outbufs_len or type(data) is not bytes else self._sent_at_once(data)
+            if gone < len(data):
+                super().write_soon(data[gone:] if gone else data)
+            return len(data)
+
+    def _sent_at_once(self, data: bytes) -> int:
+        """How much of ``data`` the connection took, before which nothing has to be sent."""
+        if not self.connected:
+            return 0
+        try:
+            return self.send(data, do_close=False)
+        except OSError:  # waitress meets it again, and knows what to do
+            return 0
 
     def handle_write(self) -> None:
         """Send on, in a turn of the loop; waitress would go on for as long as the caller reads."""

@@ -7,6 +7,14 @@ from typing import NoReturn, Protocol
 
 from pyjob.gate.door import Parked, Waiting
 
+# The last connections of the server's limit, kept for what is no call.
+RESERVE = 50
+
+
+def reserve_of(connection_limit: int) -> int:
+    """How many of so many connections are kept: fewer where somebody allows few."""
+    return min(RESERVE, connection_limit // 4)
+
 
 class Keeper(Protocol):
     """The connection of a request that can wait."""

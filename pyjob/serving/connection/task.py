@@ -20,6 +20,27 @@ ADDED_HEADERS = frozenset(("date", "server", "via"))
 LARGEST_PIECE = 64 * 1024
 
 
+class HttpDate:
+    """The time as a Date header has it (RFC 9110, 5.6.7), written once a second."""
+
+    __slots__ = ("_latest",)
+
+    def __init__(self) -> None:
+        self._latest = (0, "")
+
+    def at(self, time: float) -> str:
+        """That of ``time``, in seconds of Unix time."""
+        second, text = self._latest
+        if second != int(time):
+            text = build_http_date(time)
+            # Both at once: threads may ask about different seconds.
+            self._latest = int(time), text
+        return text
+
+
+DATE = HttpDate()
+
+
 class Refusal(ErrorTask):  # type: ignore[misc]
     """The answer of waitress itself to what the application never sees: too long, malformed, too late."""
 
@@ -56,11 +77,18 @@ class Task(WSGITask):  # type: ignore[misc]
 
     def get_environment(self) -> WSGIEnvironment:
         """The WSGI environ."""
+        head = self.request.head
+        if head is not None and head.environ is not None:
+            repeated: WSGIEnvironment = head.environ.copy()
+            repeated["wsgi.input"] = self.request.get_body_stream()
+            return repeated
         environ: WSGIEnvironment = super().get_environment()
         environ[SEAT] = self.channel.seat
         path = self.request.path
         if path.startswith("//"):  # waitress takes all but one slash away, so that nobody could refuse it
             environ["PATH_INFO"] = path
+        if head is not None:
+            head.environ = {name: value for name, value in environ.items() if name != "wsgi.input"}
         return environ
 
     def build_response_header(self) -> bytes:
@@ -91,7 +119,7 @@ class Task(WSGITask):  # type: ignore[misc]
         ident = self.channel.server.adj.ident
         if ident:
             lines.append(f"Server: {ident}")
-        lines.append(f"Date: {build_http_date(self.start_time)}\r\n\r\n")
+        lines.append(f"Date: {DATE.at(self.start_time)}\r\n\r\n")
         return "\r\n".join(lines).encode("latin-1")
 
     def write(self, data: bytes) -> None:
