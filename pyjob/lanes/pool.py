@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -116,8 +115,10 @@ class Pool:
         while self._tokens.get():
             for tasks in (self._resumed, self._fresh):
                 if tasks:
-                    with suppress(IndexError):  # others take from it too, and it may have been cancelled
+                    try:
                         return tasks.popleft()
+                    except IndexError:  # others take from it too, and it may have been cancelled
+                        continue
         return None
 
     def forget(self, worker: Worker) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from waitress import wasyncore
 
 from pyjob.serving.connection.channel import READS, Channel
+from pyjob.serving.listener import Listener
 
 # How often all are asked, in seconds: whatever nobody has told of is seen then.
 ALL_SECONDS = 1.0
@@ -45,8 +46,8 @@ class Loop:
         self.sockets = Sockets()
         self._poll = select.poll()
         self._wanted: dict[int, int] = {}
-        # Listeners, triggers, signals: a few, which are asked at every turn.
-        self._steady: set[int] = set()
+        # A few, which look after things while they are asked: at every turn.
+        self._listeners: set[int] = set()
         # Connections that have done something since they were last asked.
         self._touched: set[int] = set()
         self._all_at = 0.0
@@ -61,7 +62,7 @@ class Loop:
             self._all_at = now + ALL_SECONDS
             self._ask([*self.sockets])
         else:
-            self._ask([*self._touched, *self._steady])
+            self._ask([*self._touched, *self._listeners])
         while self.sockets.changed:  # a listener that is asked may close some
             self._welcome()
         self._touched.clear()
@@ -88,11 +89,9 @@ class Loop:
         for descriptor in changed:
             if self._wanted.pop(descriptor, 0):
                 self._poll.unregister(descriptor)
-            socket = self.sockets.get(descriptor)
-            if socket is None or isinstance(socket, Channel):
-                self._steady.discard(descriptor)
-            else:
-                self._steady.add(descriptor)
+            self._listeners.discard(descriptor)
+            if isinstance(self.sockets.get(descriptor), Listener):
+                self._listeners.add(descriptor)
         self._ask(changed)
 
     def _ask(self, descriptors: Iterable[int]) -> None:

@@ -103,14 +103,15 @@ class Task(WSGITask):  # type: ignore[misc]
         if self.request.headers.get("CONNECTION", "").lower() == "close":
             self.set_close_on_finish()
         lines = [f"HTTP/1.1 {self.status}"]
+        has_body = self.has_body
         # 204 and 304 end with their head, and need not end the connection (RFC 9112, 6.3).
-        has_length = not self.has_body
+        has_length = not has_body
         for name, value in self.response_headers:
             lower = name.lower()
             if lower in ADDED_HEADERS:
                 return self._any_head()
             if lower == "content-length":
-                if not self.has_body:
+                if not has_body:
                     continue
                 has_length = True
             lines.append(f"{name}: {value}")
