@@ -101,6 +101,13 @@ def process_as_before() -> Iterator[None]:
     assert not left, f"threads that go on after their test: {left}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is marked as slow may take its time."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(0))
+
+
 def pytest_unconfigure() -> None:
     """Should the process not end, say where it stands, and end it."""
     faulthandler.dump_traceback_later(LONGEST_END, exit=True)
