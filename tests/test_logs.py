@@ -547,6 +547,63 @@ def test_50_writers_of_long_records_break_no_line(make_job: MakeJob) -> None:
     assert {len(text) > 100_000 for text in written} == {True}
 
 
+class Held(io.StringIO):
+    """Holds whoever writes first until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def write(self, text: str, /) -> int:
+        self.begun.set()
+        assert self.let_go.wait(60)
+        return super().write(text)
+
+
+def record_of(name: str, level: int, text: str) -> logging.LogRecord:
+    return logging.LogRecord(name, level, __file__, 0, text, (), None)
+
+
+def test_an_access_line_waits_for_no_other_line_and_is_written_in_its_turn() -> None:
+    stream = Held()
+    handler = MaskingHandler(stream)
+    first = threading.Thread(target=handler.emit, args=[record_of("job", logging.INFO, "first")])
+    first.start()
+    assert stream.begun.wait(60)
+    # From this thread, while the other one writes.
+    handler.emit(record_of("pyjob.access", logging.INFO, "second"))
+    handler.emit(record_of("pyjob.access", logging.INFO, "third"))
+    assert stream.getvalue() == ""
+    stream.let_go.set()
+    first.join(60)
+    assert stream.getvalue() == "first\nsecond\nthird\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "level"), [("job", logging.INFO), ("pyjob.access", logging.WARNING), ("pyjob", logging.ERROR)]
+)
+def test_what_may_be_the_last_word_of_a_process_is_written_before_it_goes_on(name: str, level: int) -> None:
+    stream = Held()
+    handler = MaskingHandler(stream)
+    first = threading.Thread(target=handler.emit, args=[record_of("pyjob.access", logging.INFO, "first")])
+    first.start()
+    assert stream.begun.wait(60)
+    seen: list[str] = []
+
+    def go_on() -> None:
+        handler.emit(record_of(name, level, "second"))
+        seen.append(stream.getvalue())
+
+    second = threading.Thread(target=go_on)
+    second.start()
+    second.join(0.1)
+    assert not seen
+    stream.let_go.set()
+    first.join(60)
+    second.join(60)
+    assert seen == ["first\nsecond\n"]
+
+
 @pytest.mark.parametrize("destination", ["/dev/full", "a closed pipe", "nothing"])
 def test_a_server_whose_log_nobody_takes_lives_on_and_says_so_once(
     make_job: MakeJob, tmp_path: Path, destination: str

@@ -8,6 +8,7 @@ import os
 import select
 import stat
 import sys
+from collections import deque
 from contextlib import suppress
 from typing import TextIO
 
@@ -20,6 +21,8 @@ PATIENCE = 3.0
 # What a pipe that can be written to takes without blocking (PIPE_BUF), in characters: of at most 4 bytes in
 # UTF-8, of 10 where they are written escaped.
 PIECE, ESCAPED_PIECE = 1024, 400
+# The logger of access lines.
+ACCESS = "pyjob.access"
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,8 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
         self._poll = _poll_of(self.stream)
         self._has_told = self._is_torn = False
         self._lost = 0
+        # Records made, and not written yet.
+        self._pending: deque[str] = deque()
 
     def hide(self, mask: Mask) -> None:
         """From now on, write nothing that ``mask`` hides."""
@@ -73,21 +78,35 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write ``record`` in one go: no other record comes between its beginning and its end."""
+        """Write ``record`` in one go: no other record comes between its beginning and its end.
+
+        An access line is left to the thread that is just writing, if there is one: threads that wait for one
+        another after each call cost more than the lines.
+        """
         try:
             text = self.format(record)
         except (Exception, SystemExit):  # noqa: BLE001  a formatter of the job's, or what it formats
             self.handleError(record)
             return
-        self.acquire()
-        try:
-            self._write_or_lose(text + self.terminator)
-        finally:
-            self.release()
+        self._pending.append(text + self.terminator)
+        self._write_pending(patient=record.name != ACCESS or record.levelno > logging.INFO)
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        self._write_pending(patient=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         """Say that a record has no text; the standard way would print its arguments raw."""
         say(f"a record of {record.name} ({record.pathname}:{record.lineno}) cannot be logged")
+
+    def _write_pending(self, *, patient: bool) -> None:
+        # Asked again after the lock: who has come meanwhile, and did not get it, has left a record behind.
+        while self._pending and self.lock is not None and self.lock.acquire(blocking=patient):
+            try:
+                while self._pending:
+                    self._write_or_lose(self._pending.popleft())
+            finally:
+                self.lock.release()
 
     def _write_or_lose(self, text: str) -> None:
         try:
