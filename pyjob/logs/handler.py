@@ -100,8 +100,12 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
         say(f"a record of {record.name} ({record.pathname}:{record.lineno}) cannot be logged")
 
     def _write_pending(self, *, patient: bool) -> None:
+        """Write what is there; ``patient``: after what another thread is just writing, and otherwise not."""
         # Asked again after the lock: who has come meanwhile, and did not get it, has left a record behind.
-        while self._pending and self.lock is not None and self.lock.acquire(blocking=patient):
+        while patient or self._pending:
+            if self.lock is None or not self.lock.acquire(blocking=patient):
+                return
+            patient = False
             try:
                 while self._pending:
                     self._write_or_lose(self._pending.popleft())
