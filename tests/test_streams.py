@@ -454,11 +454,13 @@ def test_a_generator_that_takes_no_notice_of_its_end_is_ended_at_its_next_item(
     class Stubborn:
         def __init__(self) -> None:
             self.made = 0
+            self.waits = threading.Event()
 
         async def perform(self) -> AsyncIterator[int]:
             import asyncio
 
             yield 1
+            self.waits.set()
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(600)
             for item in (2, 3):
@@ -471,6 +473,7 @@ def test_a_generator_that_takes_no_notice_of_its_end_is_ended_at_its_next_item(
     chunks = answer.iter_encoded()
     assert next(chunks) == b"id: 1\ndata: 1\n\n"
     assert next(chunks) == b":\n\n"
+    assert job.waits.wait(60)
     closing = threading.Thread(target=answer.close, daemon=True)
     closing.start()
     closing.join(60)

@@ -1,0 +1,1 @@
+"""pyjob looked at from inside: what a call costs by part, as things grow, and after many of them."""

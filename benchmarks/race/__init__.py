@@ -1,0 +1,1 @@
+"""The race that `benchmarks/run` holds: contenders beside each other, on one machine, in turns."""
