@@ -18,6 +18,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import tempfile
 import time
 import timeit
@@ -65,6 +66,7 @@ ENVIRON = {
     "HTTP_HOST": "localhost",
     "wsgi.version": (1, 0),
     "wsgi.url_scheme": "http",
+    "wsgi.errors": sys.stderr,
     "wsgi.multithread": True,
     "wsgi.multiprocess": False,
     "wsgi.run_once": False,

@@ -31,7 +31,9 @@ CLOSED = """\
 Closed loop: `wrk`, one thread on a core of its own, keeps so many connections, each of which sends its next
 call as soon as the last one is answered. That tells what a server can do at most. Each answer is compared
 with one that was checked by value before. Server and load have a core each, and the contenders take turns:
-in each round every one is started afresh."""
+in each round every one is started afresh. All calls of a turn have the same head, as those of many clients
+do that keep their connection. `pyjob run` reads such a head once; what heads cost it that always differ is
+told in [performance.md](performance.md#what-is-slower)."""
 
 WORKS = f"""\
 The other works, at {USUAL} connections; the list of floats, 1.9 MB of JSON, at one:"""
