@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import socket
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
@@ -23,6 +25,19 @@ class Echo:
         left = [name for name in environ if name.startswith("left.")]
         environ["left.behind"] = environ["HTTP_X_MARK"] = "changed by the job"
         return {"n": n, "text": text, "left": left, **told}
+"""
+
+
+TICKS = """
+import time
+
+class Ticks:
+    def perform(self):
+        for _ in range(12):
+            yield "x" * 200
+            time.sleep(0.5)
+        for _ in range(60):
+            yield "y" * 200_000
 """
 
 
@@ -170,6 +185,38 @@ def test_a_body_that_has_to_be_asked_for_is_asked_for_each_time(server: Server) 
             connection.socket.sendall(b'{"n": 7}')
             status, answer = connection.answer()
             assert (status, json.loads(answer)["n"]) == (200, 7)
+
+
+def test_a_head_after_one_that_has_to_be_asked_for_a_body_it_has_not_is_read_by_itself(
+    server: Server,
+) -> None:
+    asking = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nX-Mark: secret\r\nExpect: 100-continue\r\n\r\n"
+    with Connection(server.port) as connection:
+        connection.socket.sendall(asking)
+        assert connection.answer()[0] == 200
+        for _ in range(3):
+            connection.socket.sendall(request(1))
+            assert json.loads(connection.answer()[1]) == expected(1)
+
+
+def test_a_stream_goes_on_however_long_it_has_been_sent(tmp_path: Path) -> None:
+    # Small items at first, which go straight out, then more than is taken at once.
+    (tmp_path / "ticks.py").write_text(TICKS)
+    code = "import sys; from pyjob.serving import server; usual = server._options\n"
+    code += "server._options = lambda application: usual(application) | {'channel_timeout': 4}\n"
+    code += "from pyjob.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, *pyjob_run(tmp_path / "ticks.py")[3:]]
+    with started(command) as server:
+        server.wait_until("/ready", 200)
+        with Connection(server.port) as connection:
+            connection.socket.sendall(
+                b"POST /perform HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+            )
+            read = connection.reader.read(1000)
+            time.sleep(7.5)  # until some time after the last small one
+            read += connection.reader.read()
+    assert read.count(b"y" * 1000) >= 60 * 195
+    assert read.endswith(b"0\r\n\r\n")
 
 
 def test_a_body_that_is_too_long_is_refused_each_time(make_job: MakeJob) -> None:

@@ -560,6 +560,14 @@ class Held(io.StringIO):
         return super().write(text)
 
 
+class Slow(io.StringIO):
+    """Takes a millisecond for a line."""
+
+    def write(self, text: str, /) -> int:
+        time.sleep(0.001)
+        return super().write(text)
+
+
 def record_of(name: str, level: int, text: str) -> logging.LogRecord:
     return logging.LogRecord(name, level, __file__, 0, text, (), None)
 
@@ -602,6 +610,53 @@ def test_what_may_be_the_last_word_of_a_process_is_written_before_it_goes_on(nam
     first.join(60)
     second.join(60)
     assert seen == ["first\nsecond\n"]
+
+
+def test_a_log_that_is_read_slowly_holds_up_those_who_write_and_nobody_for_ever() -> None:
+    stream = Slow()
+    handler = MaskingHandler(stream)
+    ended = threading.Event()
+    longest: list[float] = []
+
+    def go_on() -> None:
+        while not ended.is_set():
+            began = time.monotonic()
+            handler.emit(record_of("pyjob.access", logging.INFO, "x"))
+            longest.append(time.monotonic() - began)
+            time.sleep(0.0001)
+
+    writers = [threading.Thread(target=go_on) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    time.sleep(1)
+    most = len(handler._pending)
+    ended.set()
+    for writer in writers:
+        writer.join(60)
+    handler.flush()
+    assert most <= 100
+    # None of them has written the lines of all others.
+    assert max(longest) < 0.9
+    assert stream.getvalue() == "x\n" * len(longest)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_is_forked_writes_nothing_of_its_parent() -> None:
+    stream = Held()
+    handler = MaskingHandler(stream)
+    first = threading.Thread(target=handler.emit, args=[record_of("job", logging.INFO, "first")])
+    first.start()
+    assert stream.begun.wait(60)
+    handler.emit(record_of("pyjob.access", logging.INFO, "second"))
+    child = os.fork()
+    if child == 0:
+        stream.let_go.set()
+        handler.emit(record_of("job", logging.INFO, "of the child"))
+        os._exit(0 if stream.getvalue() == "of the child\n" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    stream.let_go.set()
+    first.join(60)
+    assert stream.getvalue() == "first\nsecond\n"
 
 
 @pytest.mark.parametrize("destination", ["/dev/full", "a closed pipe", "nothing"])

@@ -8,6 +8,7 @@ import os
 import select
 import stat
 import sys
+import weakref
 from collections import deque
 from contextlib import suppress
 from typing import TextIO
@@ -23,6 +24,8 @@ PATIENCE = 3.0
 PIECE, ESCAPED_PIECE = 1024, 400
 # The logger of access lines.
 ACCESS = "pyjob.access"
+# So many of them may be left to another thread: a reader that is slow holds up those who make more.
+MOST_PENDING = 16
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +51,12 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
         self._poll = _poll_of(self.stream)
         self._has_told = self._is_torn = False
         self._lost = 0
-        # Records made, and not written yet.
+        # Records made, and not written yet; and an entry for each thread that waits to write.
         self._pending: deque[str] = deque()
+        self._waiting: deque[None] = deque()
+        itself = weakref.ref(self)
+        # What stands here is written by the process that made it.
+        os.register_at_fork(after_in_child=lambda: _forget(itself()))
 
     def hide(self, mask: Mask) -> None:
         """From now on, write nothing that ``mask`` hides."""
@@ -59,6 +66,7 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
                 self._masks = (*self._masks, mask)
         finally:
             self.release()
+        self.flush()  # what came meanwhile
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text, masked; by a formatter of ours before it escapes anything."""
@@ -80,8 +88,8 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write ``record`` in one go: no other record comes between its beginning and its end.
 
-        An access line is left to the thread that is just writing, if there is one: threads that wait for one
-        another after each call cost more than the lines.
+        An access line is left to the thread that is just writing, if there is one, and few wait for that:
+        threads that wait for one another after each call cost more than the lines.
         """
         try:
             text = self.format(record)
@@ -89,7 +97,8 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
             self.handleError(record)
             return
         self._pending.append(text + self.terminator)
-        self._write_pending(patient=record.name != ACCESS or record.levelno > logging.INFO)
+        is_usual = record.name == ACCESS and record.levelno <= logging.INFO
+        self._write_pending(patient=not is_usual or len(self._pending) > MOST_PENDING)
 
     def flush(self) -> None:
         """Write what is not written yet."""
@@ -103,14 +112,29 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
         """Write what is there; ``patient``: after what another thread is just writing, and otherwise not."""
         # Asked again after the lock: who has come meanwhile, and did not get it, has left a record behind.
         while patient or self._pending:
-            if self.lock is None or not self.lock.acquire(blocking=patient):
+            if not self._got_lock(patient=patient):
                 return
             patient = False
             try:
-                while self._pending:
+                for _ in range(len(self._pending)):
                     self._write_or_lose(self._pending.popleft())
+            except IndexError:  # a signal handler or a finalizer that logs, in between
+                pass
             finally:
-                self.lock.release()
+                self.release()
+            if self._waiting:  # goes on in our place: nobody's call is to write the lines of all others
+                return
+
+    def _got_lock(self, *, patient: bool) -> bool:
+        if self.lock is None:
+            return False
+        if not patient:
+            return self.lock.acquire(blocking=False)
+        self._waiting.append(None)
+        try:
+            return self.lock.acquire()
+        finally:
+            self._waiting.pop()
 
     def _write_or_lose(self, text: str) -> None:
         try:
@@ -145,6 +169,12 @@ class MaskingHandler(logging.StreamHandler[TextIO]):
     def _told_of_lost(self) -> str:
         message = f"{self._lost} records were lost while the log could not be written"
         return self.format(logger.makeRecord(__name__, logging.WARNING, __file__, 0, message, (), None))
+
+
+def _forget(handler: MaskingHandler | None) -> None:
+    if handler is not None:
+        handler._pending.clear()
+        handler._waiting.clear()
 
 
 def say(text: str) -> None:

@@ -64,7 +64,7 @@ class Loop:
         else:
             self._ask([*self._touched, *self._listeners])
         while self.sockets.changed:  # a listener that is asked may close some
-            self._welcome()
+            self._welcome(self.sockets.changed.pop())
         self._touched.clear()
         for descriptor, flags in self._poll.poll(int(timeout * 1000)):
             self._act(descriptor, flags)
@@ -75,24 +75,21 @@ class Loop:
 
     def _act(self, descriptor: int, flags: int) -> None:
         socket = self.sockets.get(descriptor)
-        if socket is None:  # closed by the one before it
+        if socket is None or descriptor in self.sockets.changed:  # closed since the system told of it
             return
         self._touched.add(descriptor)
         wasyncore.readwrite(socket, flags)
         if isinstance(socket, wasyncore.file_dispatcher):  # a trigger: something has changed somewhere
             self._all_at = 0.0
 
-    def _welcome(self) -> None:
-        """Get to know what is new, and forget what is gone; a number may stand for another socket by now."""
-        changed = [*self.sockets.changed]
-        self.sockets.changed.clear()
-        for descriptor in changed:
-            if self._wanted.pop(descriptor, 0):
-                self._poll.unregister(descriptor)
-            self._listeners.discard(descriptor)
-            if isinstance(self.sockets.get(descriptor), Listener):
-                self._listeners.add(descriptor)
-        self._ask(changed)
+    def _welcome(self, descriptor: int) -> None:
+        """Get to know what is new, or forget what is gone; the number may stand for another socket by now."""
+        if self._wanted.pop(descriptor, 0):
+            self._poll.unregister(descriptor)
+        self._listeners.discard(descriptor)
+        if isinstance(self.sockets.get(descriptor), Listener):
+            self._listeners.add(descriptor)
+        self._ask([descriptor])
 
     def _ask(self, descriptors: Iterable[int]) -> None:
         """Tell the system what each of them waits for, where that has changed."""

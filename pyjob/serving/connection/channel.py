@@ -13,11 +13,11 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.utilities import InternalServerError
 
-from pyjob.gate.door import Parked, Waiting
+from pyjob.gate.door import Parked
 from pyjob.routing.table import Lane
 from pyjob.serving.connection.log import OneLine
 from pyjob.serving.connection.request import Memory, RequestTimeout
-from pyjob.serving.connection.seat import Seat, reserve_of
+from pyjob.serving.connection.seat import Seat, has_hung_up, reserve_of
 from pyjob.serving.connection.task import Refusal, Task
 
 # Where waitress's loop uses select(), a higher descriptor would end it.
@@ -25,8 +25,6 @@ MOST_SELECTABLE = 1000
 # A head must be complete after so many seconds; a body has as many, and one more for each 500 bytes.
 HEAD_SECONDS = 10.0
 BODY_RATE = 500
-# Linux tells when the other side has closed its half; elsewhere only when it has closed all.
-HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 # Of a connection that waits for a request, or for the next one.
 READS = select.POLLIN | select.POLLPRI
 # What one turn of the loop sends on one connection: it has others to look after.
@@ -87,9 +85,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return
         except BaseException:
             self.cancel()
-            self._settle(waiting)
+            self.seat.settle(waiting)
             raise
-        self._settle(waiting)
+        self.seat.settle(waiting)
         self.waiting_since = time.monotonic()
 
     def wants(self) -> int:
@@ -104,17 +102,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def _serve_first(self) -> None:
         """As waitress does it, but that the loop is woken only where it has something to do."""
         request = self.requests[0]
-        if self._answered(request):
-            self._go_on(request)
-        else:
+        can_go_on = self._answered(request)
+        self.last_activity = time.time()  # before it is idle
+        is_readable_again = can_go_on and self._go_on(request)
+        if not can_go_on:
             with self.requests_lock:
                 self.close_when_flushed = True
                 for each in self.requests:
                     each.close()
                 self.requests = []
-        if self.connected and (self._asks_all or self.wants() != READS or self.requests):
+        if self.connected and (self._asks_all or is_readable_again or self.wants() != READS):
             self.server.pull_trigger()
-        self.last_activity = time.time()
 
     def _answered(self, request: Any) -> bool:
         """Whether the connection can go on after the answer."""
@@ -141,8 +139,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         with suppress(ClientDisconnected):
             self.error_task_class(self, failed).service()
 
-    def _go_on(self, request: Any) -> None:
-        """Make room for what comes after ``request``, and begin with what has come."""
+    def _go_on(self, request: Any) -> bool:
+        """Begin with what comes after ``request``; whether more may be read now, and could not before."""
         if len(self.requests) > 1:
             self._flush_outbufs_below_high_watermark()
         if self.current_outbuf_count > 0:
@@ -150,9 +148,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.current_outbuf_count = self.adj.outbuf_high_watermark
         request.close()
         with self.requests_lock:
+            was_full = bool(len(self.requests) > self.adj.channel_request_lookahead)
             self.requests.pop(0)
             if not self.connected:
-                return
+                return False
             following = self.request
             if self.requests:
                 self.server.add_task(self)
@@ -163,10 +162,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 and not self.sent_continue
             ):
                 self.send_continue()
-
-    def _settle(self, waiting: Waiting | None) -> None:
-        if waiting is not None:
-            self.seat.settle(waiting)
+        return was_full
 
     def _asks_without_reading(self) -> bool:
         """Whether much of earlier answers has not been fetched, or of a file: each keeps a descriptor.
@@ -203,7 +199,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def _sent_at_once(self, data: bytes) -> int:
         """How much of ``data`` the connection took, before which nothing has to be sent."""
-        if not self.connected:
+        if not self.connected or len(data) > TURN_BYTES:  # the rest would be copied
             return 0
         try:
             return self.send(data, do_close=False)
@@ -216,16 +212,21 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         super().handle_write()
 
     def send(self, data: bytes, do_close: bool = True) -> int:
-        """Send what the connection takes of ``data``; nothing where this turn is over: it is asked again."""
+        """Send what the connection takes of ``data``; nothing where this turn is over."""
         if self._left_to_send <= 0:
             return 0
         sent: int = super().send(data, do_close=do_close)
         self._left_to_send -= sent
+        if sent:
+            self.last_activity = time.time()
         return sent
 
     def send_continue(self) -> None:
-        """Ask for the body; not of a request that has been refused by its head (RFC 9110, 10.1.1)."""
-        if self.request.error is None:
+        """Ask for the body; not of a request that has none, or is refused by its head (RFC 9110, 10.1.1).
+
+        After that waitress reads on in the same request: what comes then would be added to its headers.
+        """
+        if self.request.error is None and not self.request.completed:
             super().send_continue()
 
     def handle_close(self) -> None:
@@ -262,11 +263,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if not self._pipelines:
             return False
         descriptor = self._fileno
-        if descriptor is None:  # closed just now
-            return True
-        poll = select.poll()
-        poll.register(descriptor, HUNG_UP)
-        return bool(poll.poll(0))
+        return descriptor is None or has_hung_up(descriptor)  # None: closed just now
 
     def is_late(self, now: float) -> bool:
         """Whether a request has been begun and takes too long to come (SPEC 5.3)."""

@@ -80,6 +80,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     content_length: int
     headers_finished: bool
     head: Head | None = None
+    _text = b""
     _body: bytes | None = None
 
     def __init__(self, adj: Any, memory: Memory) -> None:
@@ -96,7 +97,10 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             or len(data) < head.length
             or not data.startswith(head.text)
         ):
+            was_finished = self.headers_finished
             taken: int = super().received(data)
+            if self.headers_finished and not was_finished:
+                self._remember()
             return taken
         # The same head as before, and its whole body with it: there is nothing to find out.
         head.repeat(self)
@@ -109,18 +113,19 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         """The body, to be read from its start."""
         return super().get_body_stream() if self._body is None else BytesIO(self._body)
 
-    def parse_header(self, header_plus: bytes) -> None:
-        """Read the head, and remember it. Raises ParsingError."""
-        self._parse(header_plus)
-        if not self.chunked and len(header_plus) + self.content_length <= LONGEST_REMEMBERED:
-            self.head = self._memory.head = Head(header_plus, self)
+    def _remember(self) -> None:
+        # With chunks, more than the head decides how the body is read.
+        is_plain = self.error is None and not self.chunked and not self.empty
+        if is_plain and len(self._text) + self.content_length <= LONGEST_REMEMBERED:
+            self.head = self._memory.head = Head(self._text, self)
 
-    def _parse(self, header_plus: bytes) -> None:
+    def parse_header(self, header_plus: bytes) -> None:
         """As waitress does it. Raises ParsingError for a target that others may read in another way.
 
         And for more blanks in a row than anybody has a use for: waitress would read them again and again,
         in the one thread that looks after all connections.
         """
+        self._text = header_plus
         if BLANKS in header_plus.replace(b"\t", b" "):
             raise ParsingError("Too many blanks in a row")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from typing import NoReturn, Protocol
 
@@ -9,11 +10,20 @@ from pyjob.gate.door import Parked, Waiting
 
 # The last connections of the server's limit, kept for what is no call.
 RESERVE = 50
+# Linux tells when the other side has closed its half; elsewhere only when it has closed all.
+HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 
 
 def reserve_of(connection_limit: int) -> int:
     """How many of so many connections are kept: fewer where somebody allows few."""
     return min(RESERVE, connection_limit // 4)
+
+
+def has_hung_up(descriptor: int) -> bool:
+    """Whether who is at the other end of a connection has closed it, or the half by which it sends."""
+    poll = select.poll()
+    poll.register(descriptor, HUNG_UP)
+    return bool(poll.poll(0))
 
 
 class Keeper(Protocol):
@@ -68,9 +78,9 @@ class Seat:
         """The thread of the first pass is free."""
         self._meet(parked=True)
 
-    def settle(self, waiting: Waiting) -> None:
-        """A second pass is over: was ``waiting`` taken?"""
-        if self.waiting is waiting:
+    def settle(self, waiting: Waiting | None) -> None:
+        """A pass is over: where it was the second, was ``waiting`` taken?"""
+        if waiting is not None and self.waiting is waiting:
             self.waiting = None
             waiting.lost()
 
