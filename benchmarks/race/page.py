@@ -72,6 +72,7 @@ are a list of small objects."""
 def write(results: Results, folder: Path) -> None:
     """Write everything into ``folder``. Raises `OSError`."""
     results.store(folder / FIGURES)
+    results = Results.stored(folder / FIGURES)  # its figures are rounded, and the page is made of them
     for name, draw in _drawings(results):
         (folder / name).write_text(draw())
     (folder / TEXT).write_text("\n".join(_lines(results)) + "\n")
