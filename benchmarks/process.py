@@ -52,10 +52,12 @@ def plain_environment() -> dict[str, str]:
 
 
 @contextmanager
-def started(arguments: Sequence[str], output: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    arguments: Sequence[str], output: IO[bytes], python: str = sys.executable
+) -> Iterator[subprocess.Popen[bytes]]:
     """A Python process that writes to ``output`` and is ended on the way out."""
     # A file, not a pipe: somebody would have to read a pipe, on a core that the measurement needs.
-    command = [sys.executable, *arguments]
+    command = [python, *arguments]
     process = subprocess.Popen(
         command, stdout=output, stderr=subprocess.STDOUT, cwd=HERE, env=plain_environment()
     )

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from process import (
     pinned,
     plain_environment,
     send,
+    started,
 )
 
 LONGEST = 600.0
@@ -52,20 +53,11 @@ class Place:
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[tuple[Served, Path]]:
         """A server that says where it listens, and the file that it writes to. Raises `StartError`."""
-        with tempfile.NamedTemporaryFile() as output:
+        with tempfile.NamedTemporaryFile() as output, ExitStack() as stack:
             with pinned(self.core):
-                process = subprocess.Popen(
-                    [self.python, *arguments],
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    cwd=HERE,
-                    env=plain_environment(),
-                )
-            try:
-                file = Path(output.name)
-                yield Served(process.pid, _port(process, file)), file
-            finally:
-                _end(process)
+                process = stack.enter_context(started(arguments, output.file, self.python))
+            file = Path(output.name)
+            yield Served(process.pid, _port(process, file)), file
 
     @contextmanager
     def running(self, job: Path, *options: str) -> Iterator[tuple[Served, Path]]:
@@ -90,12 +82,3 @@ def _port(process: subprocess.Popen[bytes], output: Path) -> int:
         if process.poll() is not None or time.monotonic() > deadline:
             raise StartError(f"{process.args!r} did not start:\n{text[-2000:]}")
         time.sleep(BETWEEN_LOOKS)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from plot import COLOURS, FAINT
+
 from race.markdown import number, short
 from race.reading import NOISY, flaw, is_own, ranked, rate_of, spread
 from race.results import Contender, Curve, Inside, Latency, Rate, Results

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from plot import COLOURS, FAINT, INK, PALE
+
 from race.markdown import short
 
 OWN_COLOUR, OTHER_COLOUR = COLOURS[0], "#a3adb8"
