@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,13 +145,16 @@ async def numbers(port: int) -> dict[str, float]:
 
 async def until(port: int, holds: Callable[[dict[str, float]], bool]) -> dict[str, float]:
     """Ask for /metrics until what they say ``holds``."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds(found := await numbers(port)):
+        assert time.monotonic() < deadline, f"it does not hold: {found}"
+        await asyncio.sleep(0.005)
+    return found
 
-    async def ask() -> dict[str, float]:
-        while not holds(found := await numbers(port)):
-            await asyncio.sleep(0.005)
-        return found
 
-    return await asyncio.wait_for(ask(), PATIENCE)
+async def until_counted(port: int, counts: Mapping[str, float]) -> dict[str, float]:
+    """Ask for /metrics until they have ``counts``: an answer is out before all of its call is counted."""
+    return await until(port, lambda found: counts.items() <= found.items())
 
 
 async def until_waiting(port: int, count: int) -> None:
@@ -159,8 +163,9 @@ async def until_waiting(port: int, count: int) -> None:
 
 @contextmanager
 def pipe(folder: Path, name: str = "pipe") -> Iterator[Path]:
-    """A named pipe for a job to wait at; `release` ends that."""
+    """A named pipe for jobs to wait at, until `release`."""
     path = folder / name
+    path.unlink(missing_ok=True)
     os.mkfifo(path)
     try:
         yield path
@@ -169,7 +174,18 @@ def pipe(folder: Path, name: str = "pipe") -> Iterator[Path]:
 
 
 def release(path: Path) -> None:
-    """Let the call go on that waits at the pipe, if one does."""
+    """Let the calls go on that wait at the pipe, and those that run but have not come to it yet."""
+    writing = os.open(path, os.O_RDWR)  # which waits for no reader, unlike O_WRONLY
+    try:
+        # Who opens it from now on finds a file that is at its end.
+        (released := path.with_name(f"{path.name}.released")).touch()
+        released.rename(path)
+    finally:
+        os.close(writing)
+
+
+def knock(path: Path) -> None:
+    """Let the call go on that waits at the pipe, if one has come to it: the next one waits again."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
     except OSError:  # nobody waits there
@@ -177,18 +193,14 @@ def release(path: Path) -> None:
 
 
 async def released(path: Path, callers: Iterable[Caller]) -> list[Answer]:
-    """The answers of ``callers`` that wait at the pipe; it is opened again for who has not come to it yet."""
-    answers = [asyncio.create_task(caller.answer()) for caller in callers]
-    pending: set[asyncio.Task[Answer]] = set(answers)
-    while pending:
-        release(path)
-        _, pending = await asyncio.wait(pending, timeout=0.01)
-    return [answer.result() for answer in answers]
+    """The answers of ``callers`` that have waited at the pipe."""
+    release(path)
+    return [await caller.answer() for caller in callers]
 
 
 async def hold(server: Server, path: Path, **arguments: Any) -> Caller:
-    """A caller whose call runs, and goes on until `release`."""
-    before = (await numbers(server.port))["pyjob_calls_running"]
+    """A caller whose call runs alone, and goes on until `release`."""
+    await until_counted(server.port, {"pyjob_calls_running": 0})  # one of before may be ending
     caller = await calling(server.port, hold=str(path), **arguments)
-    await until(server.port, lambda found: found["pyjob_calls_running"] == before + 1)
+    await until_counted(server.port, {"pyjob_calls_running": 1})
     return caller

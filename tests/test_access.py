@@ -467,11 +467,8 @@ def test_whoever_leaves_has_one_line(make_job: MakeJob, tmp_path: Path, option: 
             waits.hang_up()
             await until(port, lambda found: found["pyjob_calls_abandoned_total"] == 1)
             runs.hang_up()
-            await until(port, lambda found: has_ended(found, pipe))
-
-    def has_ended(found: dict[str, float], pipe: Path) -> bool:
-        release(pipe)  # again, if nobody has come to it yet
-        return found["pyjob_calls_abandoned_total"] == 2
+            release(pipe)
+            await until(port, lambda found: found["pyjob_calls_abandoned_total"] == 2)
 
     with started(pyjob_run(folder, *option)) as server, a_pipe(tmp_path) as pipe:
         server.wait_until("/ready", 200)

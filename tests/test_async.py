@@ -24,7 +24,7 @@ import pytest
 import pyjob
 from pyjob.job.event_loop import LOOK_SECONDS, EventLoop, LoopTask
 from pyjob.wire.results.items import LoopItems, Sign
-from tests.callers import Caller, call, calling, connect, numbers, request, until
+from tests.callers import Caller, call, calling, connect, numbers, request, until, until_counted
 from tests.conftest import ClientOf, MakeJob
 from tests.servers import PATIENCE, Server, ask, pyjob_run, started
 
@@ -137,8 +137,9 @@ def test_a_caller_who_leaves_ends_its_coroutine_and_frees_its_slot(make_job: Mak
         await until(server.port, lambda found: found["entered"] == 1)
         caller.hang_up()
         # Its slot is free a moment before it is counted.
-        found = await until(server.port, lambda found: found["requests_done_total"] == 1)
-        assert (found["cancelled"], found["pyjob_calls_abandoned_total"]) == (1, 1)
+        counts = {"requests_done_total": 1, "pyjob_calls_abandoned_total": 1}
+        found = await until_counted(server.port, counts)
+        assert found["cancelled"] == 1
         assert found["pyjob_calls_running"] == 0
         assert found['request_internal_errors_total{endpoint="/perform"}'] == 0
         assert (await call(server.port, n=1, how="0")).json["n"] == 1
@@ -180,8 +181,7 @@ def test_a_caller_with_more_to_ask_who_leaves_a_stream_is_told_of(make_job: Make
         caller.send(request("/stream") + request("/perform", how="0"))
         await caller.until(b"1")
         caller.hang_up()
-        found = await until(server.port, lambda found: found["requests_done_total"] == 1)
-        assert found["pyjob_calls_abandoned_total"] == 1
+        await until_counted(server.port, {"requests_done_total": 1, "pyjob_calls_abandoned_total": 1})
 
     server = run(make_job(JOB), scenario)
     assert "the caller left before the answer" in server.output

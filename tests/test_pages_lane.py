@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.callers import call, calling, get, numbers, pipe, released, until, until_waiting
+from tests.callers import call, calling, get, numbers, pipe, released, until, until_counted, until_waiting
 from tests.conftest import MakeJob
 from tests.paged import (
     FILES,
@@ -65,8 +65,8 @@ def test_with_all_slots_held_by_pages_that_hang_everything_else_answers_and_the_
         for path, caller in zip(pipes[1:], held[1:], strict=True):
             assert [answer.status for answer in await released(path, [caller])] == [200]
         await until_pages(port, "running", 0)
-        assert (await numbers(port))["pages_began"] == SLOTS + 17
-        assert (await numbers(port))["requests_done_total"] == 8
+        found = await until_counted(port, {"requests_done_total": 8})
+        assert found["pages_began"] == SLOTS + 17
         for caller in (*held, *waiting):
             caller.hang_up()
 

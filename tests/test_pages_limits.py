@@ -134,7 +134,7 @@ def test_of_the_threads_of_gunicorn_pages_that_hang_leave_some_for_calls_and_bot
         for caller in held:
             caller.hang_up()
 
-    async def scenario(port: int, path: Path) -> None:
+    async def scenario(port: int, path: Path, later: Path) -> None:
         held: list[Caller] = [await asking(port, f"/webview/?hold={path}")]
         await until_pages(port, "running", 1)
         await no_page_but_what_is_short(port)
@@ -145,10 +145,10 @@ def test_of_the_threads_of_gunicorn_pages_that_hang_leave_some_for_calls_and_bot
         assert (await call(port)).status == 503
         await all_go(held, path)
         await until(port, lambda found: found["pyjob_calls_running"] == found["pages_running"] == 0)
-        held = [await calling(port, hold=str(path)) for _ in range(3)]
+        held = [await calling(port, hold=str(later)) for _ in range(3)]
         await until(port, lambda found: found["pyjob_calls_running"] == 3)
         await no_page_but_what_is_short(port)
-        await all_go(held, path)
+        await all_go(held, later)
         await until(port, lambda found: found["pyjob_calls_running"] == 0)
         assert (await get(port, "/webview/")).status == 200
 
@@ -158,6 +158,7 @@ def test_of_the_threads_of_gunicorn_pages_that_hang_leave_some_for_calls_and_bot
     with (
         started(way.of(factory="served:make"), cwd=folder, env=environment) as server,
         pipe(tmp_path) as path,
+        pipe(tmp_path, "later") as later,
     ):
         server.wait_until("/ready", 200)
-        asyncio.run(scenario(server.port, path))
+        asyncio.run(scenario(server.port, path, later))

@@ -231,17 +231,10 @@ def test_a_stream_comes_as_it_is_made(server: Server, tmp_path: Path) -> None:
         with pipe(tmp_path) as hold:
             async with await calling(server.port, path("first", "/items"), hold=str(hold)) as caller:
                 await caller.until(b"1")  # while the job waits
-                return await until_released(hold, caller)
+                release(hold)
+                return await caller.rest()
 
     assert b"2" in asyncio.run(session())
-
-
-async def until_released(hold: Path, caller: Caller) -> bytes:
-    reading = asyncio.create_task(caller.rest())
-    while not reading.done():
-        release(hold)
-        await asyncio.wait((reading,), timeout=0.01)
-    return reading.result()
 
 
 @pytest.mark.parametrize("leave", [Caller.hang_up, Caller.half_close])
@@ -255,15 +248,12 @@ def test_the_job_hears_that_its_caller_has_left(
         async with await calling(server.port, f"{mount}/items", **asked) as caller:
             await caller.until(b"1")
             leave(caller)
-            await asyncio.to_thread(server.repeat, released_and_abandoned, before + 1, "abandoned calls")
+            release(hold)
+            await asyncio.to_thread(server.repeat, abandoned, before + 1, "abandoned calls")
 
     def abandoned() -> float:
         page = ask(server, "GET", f"{mount}/metrics")[2].decode()
         return float(page.partition("\npyjob_calls_abandoned_total ")[2].split()[0])
-
-    def released_and_abandoned() -> float:
-        release(hold)
-        return abandoned()
 
     before = abandoned()
     with pipe(tmp_path) as hold:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pyjob.cli import main
-from tests.callers import HELD, Caller, call, hold, pipe, release, until, until_waiting
+from tests.callers import HELD, Caller, call, hold, pipe, release, until_counted, until_waiting
 from tests.conftest import MakeJob
 from tests.servers import Server, pyjob_run, started
 from tests.stores import until as until_told
@@ -273,8 +273,7 @@ def test_calls_wait_without_threads_behind_the_proxy(trusting: Server, tmp_path:
             release(path)
             answer = await staying.answer()
             assert (answer.status, answer.json["n"]) == (200, 3)
-        found = await until(port, lambda found: found["pyjob_calls_running"] == 0)
-        assert found["pyjob_calls_abandoned_total"] == 1
+        await until_counted(port, {"pyjob_calls_running": 0, "pyjob_calls_abandoned_total": 1})
 
     with pipe(tmp_path) as path:
         asyncio.run(scenario(path))

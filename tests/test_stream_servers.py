@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.callers import Caller, call, numbers, release, until
+from tests.callers import Caller, call, knock, numbers, until, until_counted
 from tests.commands import WAYS
 from tests.conftest import MakeJob
 from tests.servers import PATIENCE, Server, ask, pyjob_run, started
@@ -108,7 +108,7 @@ def test_every_server_sends_an_item_before_the_next_one_is_made(
                     await caller.until(b"first")
                     rest = asyncio.create_task(caller.read_until(b"second"))
                     while not rest.done():
-                        release(pipe)  # again, where nobody waits there yet
+                        knock(pipe)  # again, where nobody waits there yet
                         await asyncio.wait([rest], timeout=0.01)
                     rest.result()
 
@@ -305,9 +305,8 @@ def test_a_caller_who_leaves_ends_a_generator_of_empty_pieces(make_job: MakeJob,
         async with await Caller.to(server.port) as caller:
             caller.send(post("/perform", "", f'{{"is_async": {is_async}}}'.encode()))
             await caller.until(b"first")
-        await until(server.port, lambda found: found["ended"] == 1 and not found["pyjob_calls_running"])
-        found = await numbers(server.port)
-        assert found["pyjob_calls_abandoned_total"] == 1
+        counts = {"ended": 1, "pyjob_calls_running": 0, "pyjob_calls_abandoned_total": 1}
+        found = await until_counted(server.port, counts)
         assert found['request_internal_errors_total{endpoint="/perform"}'] == 0
 
     with started(pyjob_run(make_job(code))) as server:
