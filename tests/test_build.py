@@ -329,6 +329,20 @@ def test_secrets_of_the_build_are_in_nothing_that_is_packed(tmp_path: Path) -> N
     assert secret not in told
 
 
+def test_logins_that_are_written_out_stop_the_build_and_are_not_told(tmp_path: Path) -> None:
+    job = job_in(tmp_path / "job", extra="  requirements_path: requirements.txt")
+    text = (job / "job.yaml").read_text()
+    (job / "job.yaml").write_text(text.replace("//example.com", "//me:planted@example.com"))
+    lines = "-i https://${USER_}:${TOKEN}@example.com/simple\n-f https://me:planted@example.com/\n"
+    (job / "requirements.txt").write_text(lines)
+    told = refused("job", cwd=tmp_path)
+    assert "git.remote: expected a URL without a login" in told
+    assert "requirements.txt:2: expected a login by ${NAME}" in told
+    assert "requirements.txt:1" not in told
+    assert "planted" not in told
+    assert not (tmp_path / "doubler-0.0.1.pex.build.log").exists()
+
+
 KEY = "first-line-of-the-key\nand-the-second-one-which-is-longer"
 PASSWORD = 'pässword-of-the-"database"'
 

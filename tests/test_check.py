@@ -114,8 +114,19 @@ def test_a_remote_that_is_not_https_is_an_error_without_its_password(make_job: M
     folder = make_job(JOB)
     text = (folder / "job.yaml").read_text()
     (folder / "job.yaml").write_text(text.replace("https://example.com/team/sample", remote))
+    error, *others = about("git-remote", folder)
+    assert (error.severity, error.file, error.line) == (ERROR, "job.yaml", 5)
+    assert "expected a URL that starts with https://" in error.message
+    assert "pa55word" not in str([error, *others])
+
+
+def test_a_remote_with_a_login_is_an_error_that_does_not_tell_it(make_job: MakeJob) -> None:
+    folder = make_job(JOB)
+    text = (folder / "job.yaml").read_text()
+    (folder / "job.yaml").write_text(text.replace("//example.com", "//me:pa55word@example.com"))
     (error,) = about("git-remote", folder)
     assert (error.severity, error.file, error.line) == (ERROR, "job.yaml", 5)
+    assert "expected a URL without a login" in error.message
     assert "pa55word" not in error.message
 
 

@@ -237,6 +237,42 @@ def test_no_message_has_what_may_be_a_password(
     assert "user" not in str(check(text))
 
 
+TOKEN = "ghp_0123456789abcdefghij"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://me:planted@example.com/simple",
+        "https://me:${PLANTED}-and-more@example.com/x.whl",
+        f"git+https://{TOKEN}@example.com/x.git",
+        f"-e git+https://{TOKEN}:@example.com/x.git#egg=x",
+        "--extra-index-url=https://a.example/ -f https://:planted@b.example/",
+        "hg+ssh://me:planted@example.com/x",
+    ],
+)
+def test_a_login_that_is_written_out_is_an_error(check: Check, line: str) -> None:
+    [error] = [one for one in check(f"{HAVE}\n{line}\n") if one.severity is ERROR]
+    assert error.line == 2
+    assert "expected a login by ${NAME}" in error.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url https://${ME}:${PLANTED}@example.com/simple",
+        "--index-url https://me:${PLANTED}@example.com/simple",
+        "git+https://${PLANTED}@example.com/x.git",
+        "git+ssh://git@example.com/x.git",
+        "--index-url https://oauth2accesstoken@example.com/simple",  # whose password a keyring has
+        f"https://example.com/@{TOKEN}:x@/x.whl",
+        "PyYAML  # https://me:planted@example.com",
+    ],
+)
+def test_a_login_by_variables_and_a_mere_user_are_none(check: Check, line: str) -> None:
+    assert [one for one in check(f"{line}\n") if one.severity is ERROR] == []
+
+
 def test_a_line_cannot_forge_another_one(check: Check) -> None:
     (error,) = check("x = \x1b[31m1\n")
     assert "\x1b" not in error.message

@@ -22,6 +22,7 @@ from pyjob.manifest import Manifest, find_manifest, manifest_of
 from pyjob.manifest.document import LARGEST, parse
 from pyjob.manifest.file import read_text
 from pyjob.manifest.source import FILE_NAME
+from pyjob.requirements.login import login_in_remote
 
 RULES_OF_A_RUN = ("start",)
 SECRET_FILES = ("secret_build_env_file", "secret_runtime_env_file")
@@ -108,7 +109,7 @@ def _without_faults(error: ManifestError, folder: Path, cwd: Path) -> Manifest |
 def _of_manifest(manifest: Manifest, cwd: Path) -> Iterator[Finding]:
     for remark in manifest.warnings:
         yield _of_remark(remark, manifest.folder, cwd)
-    for problem in manifest.check_errors:
+    for problem in (*manifest.check_errors, *login_in_remote(manifest)):
         yield _of_problem(problem, manifest.source, manifest.folder, cwd)
     if manifest.git.remote.startswith(PLACEHOLDER):
         place = _of_problem(

@@ -30,9 +30,10 @@ def check_requirements(manifest: Manifest, cwd: Path | None = None) -> list[Find
         remedy = "write it, or correct jobtype_extra.requirements_path"
         problem = files.refused
         return [Finding(RULE, Severity.ERROR, str(problem), remedy, problem.source, problem.line)]
-    findings = [_wrong(problem) for problem in files.problems[:_MOST]]
-    if len(files.problems) > _MOST:
-        more = f"{len(files.problems) - _MOST} more lines are wrong"
+    problems = files.problems + files.logins
+    findings = [_wrong(problem) for problem in problems[:_MOST]]
+    if len(problems) > _MOST:
+        more = f"{len(problems) - _MOST} more lines are wrong"
         findings.append(Finding(RULE, Severity.ERROR, more, file=shown))
     lacks = list(dict.fromkeys(lack for one in files.requirements if (lack := _lack(one))))
     if lacks:

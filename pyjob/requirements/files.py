@@ -13,6 +13,7 @@ from pyjob.manifest import Manifest
 from pyjob.manifest.file import read_bytes
 from pyjob.manifest.layers import repository_of
 from pyjob.requirements.line import Line, LineReader, logical_lines
+from pyjob.requirements.login import login_in_line
 from pyjob.requirements.requirement import URL, VARIABLE, LineError, Requirement, requirement_of
 from pyjob.requirements.requirement import shown as shown_text
 
@@ -45,7 +46,8 @@ class RequirementsFile:
 class RequirementsFiles:
     """Reads the file that a manifest names and those that it includes, each once.
 
-    ``problems`` are of lines, and ``refused`` is one of the file as a whole. ``requirements`` are those that
+    ``problems`` are of lines, and ``refused`` is one of the file as a whole. ``logins``: lines with a login
+    that everybody can read who has the file, which pip takes nevertheless. ``requirements`` are those that
     concern this interpreter and have a name. ``rewrite`` may change a line before it is read: of that it gets
     text, file and number. It may raise `LineError`.
     """
@@ -54,6 +56,7 @@ class RequirementsFiles:
         self.read: list[RequirementsFile] = []
         self.requirements: list[Requirement] = []
         self.problems: list[Problem] = []
+        self.logins: list[Problem] = []
         self.refused: Problem | None = None
         self._folder = manifest.folder
         self._root = repository_of(manifest.folder, {"git": {"directory": manifest.git.directory}})
@@ -101,6 +104,7 @@ class RequirementsFiles:
             if self._count > _MOST_LINES:
                 self._wrong(f"at most {_MOST_LINES} lines", "more", shown, number)
                 break
+            self.logins += login_in_line(whole, shown, number)
             filled = whole
             try:
                 filled = self._rewrite(whole, shown, number) if self._rewrite else whole

@@ -29,6 +29,7 @@ from pyjob.ship.requirements.gather import gather
 from pyjob.ship.requirements.prepared import prepared
 from pyjob.ship.runtime import COMPAT, extras_here, write_compat, write_wheels
 from pyjob.ship.source.source import Source, Wanted, source_of
+from pyjob.ship.written_logins import refuse_written_logins
 
 Tell = Callable[[str], None]
 _MOST_NAMED = 5
@@ -84,6 +85,7 @@ def _build(order: Order, cwd: Path, folder: Path, tell: Tell, step: Tell) -> Bui
     source = source_of(order.wanted, folder, cwd=cwd, target_of=target_of)
     manifest = source.manifest
     target = _target(target_of(manifest))
+    refuse_written_logins(manifest)
     environment = build_environment(manifest, os.environ, cwd=cwd, env_file=_env_file(order, source))
     warnings = [*source.warnings, *map(str, (*manifest.warnings, *environment.remarks))]
     warnings += _other_python(manifest)
