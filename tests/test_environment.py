@@ -154,6 +154,13 @@ def test_where_the_environment_stands_in_a_file_that_is_there_sets_what_is_not_s
     assert made.mask("of-the-platform of-the-file") == "*** ***"
 
 
+def test_where_the_environment_stands_in_what_it_lacks_is_told_by_name(environment: Any) -> None:
+    template = {".env.dist": "C = fill-me-in\nD = fill-me-in\nE = fill-me-in\nF = fill-me-in\n"}
+    inherited = {"C": "of-the-platform", "PYJOB_SECRETS": "environment"}
+    made = environment(SECRET_FIELD, {**template, ".env": "D = of-the-file\n"}, inherited)
+    assert [*map(str, made.remarks)] == [".env.dist: E, F: asked for here, but not set in the environment"]
+
+
 def test_a_faulty_template_is_a_warning_where_the_environment_stands_in(environment: Any) -> None:
     made = environment(SECRET_FIELD, {".env.dist": "it's broken\n"}, {"PYJOB_SECRETS": "environment"})
     assert str(made.remarks[0]).startswith(".env.dist:1: expected")

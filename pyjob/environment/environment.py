@@ -164,6 +164,8 @@ class _Secrets:
             self._take(file)
         elif not self._stands_in:
             raise missing_file(self._manifest, "secret_runtime_env_file")
+        if self._stands_in:
+            self._tell_of_unset(f"{self.source}.dist")
 
     def _take(self, file: Path) -> None:
         # Its patterns are compiled for jobs that have secrets.
@@ -173,6 +175,12 @@ class _Secrets:
         self.names |= values.keys()
         self.files.append(file)
         self._layers.add(self.source, values, keep=self._stands_in)
+
+    def _tell_of_unset(self, template: str) -> None:
+        unset = sorted(name for name in self.names if name not in self._layers.now)
+        if unset:
+            text = f"{', '.join(unset)}: asked for here, but not set in the environment"
+            self.remarks.append(Remark(template, text))
 
     def _take_names(self, template: Path) -> None:
         from pyjob.environment.env_file import read_env_file
