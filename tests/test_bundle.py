@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from pyjob.ship.packing.preamble import MIXING, machine_here, own_folder, start
 from tests.built import built, job_in, ran
 from tests.repositories import committed, git, needs_git, repository
 from tests.servers import PATIENCE, ask, started
+from tests.stores import until
 
 pytest.importorskip("pex")
 pytestmark = needs_git
@@ -74,6 +76,23 @@ def test_it_serves_as_pyjob_run_does(file: Path, temporary: Path, commit: str) -
             assert ask(server, "GET", urljoin("/docs", asset))[0] in (200, 307), asset
         assert server.stop() == 0
     assert not folder.exists()
+
+
+def test_ctrl_c_while_it_unpacks_is_no_error(file: Path, tmp_path: Path) -> None:
+    ran(file, "--version", temporary=tmp_path)
+    (unpacked,) = tmp_path.glob("pyjob-*/*/")
+    held = os.open(unpacked, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)  # as one that cleans up has it: the start waits for that
+    try:
+        command, environment = [sys.executable, str(file)], {"TMPDIR": str(tmp_path)}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            descriptors = Path(f"/proc/{process.pid}/fd")
+            until(lambda: unpacked in [one.resolve() for one in descriptors.iterdir()])
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=PATIENCE)[1] == ""
+            assert process.returncode == 130
+    finally:
+        os.close(held)
 
 
 def test_the_folder_that_is_asked_for_stays(file: Path, temporary: Path, tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def start(python: str, machine: str, identity: str, module: str, folder: str) ->
         program = str(_environment(file, identity, folder) / "bin" / f"python{python}")
         # The interpreter that was just made, with arguments of its own.
         os.execv(program, [program, "-sP", "-m", module, file, *sys.argv[1:]])  # nosec B606
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
     except OSError as error:
         where, why = error.filename or tempfile.gettempdir(), error.strerror or error
         sys.exit(f"{file}: cannot be unpacked: {where}: {why} (TMPDIR names another place)")
