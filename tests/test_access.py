@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 
 import pyjob
 from pyjob.errors import JobError
-from tests.callers import HELD, calling, connect, hold, release, released, until, until_waiting
+from tests.callers import HELD, calling, connect, get, hold, release, released, until, until_waiting
 from tests.callers import pipe as a_pipe
 from tests.conftest import ClientOf, JobClient, MakeJob
 from tests.hosts import bare_root
@@ -467,6 +467,7 @@ def test_whoever_leaves_has_one_line(make_job: MakeJob, tmp_path: Path, option: 
             waits.hang_up()
             await until(port, lambda found: found["pyjob_calls_abandoned_total"] == 1)
             runs.hang_up()
+            await get(port, "/live")  # the loop that hangs up for us does so before that
             release(pipe)
             await until(port, lambda found: found["pyjob_calls_abandoned_total"] == 2)
 
