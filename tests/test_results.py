@@ -205,6 +205,39 @@ def test_a_wsgi_response_passes_through(result_of: Callable[[Any], Any]) -> None
 
 
 @pytest.mark.parametrize("body_of", [str, iter])
+@pytest.mark.parametrize("header", ["Connection", "keep-alive", "Transfer-Encoding", "Upgrade"])
+def test_a_wsgi_response_says_nothing_of_the_connection(
+    result_of: Callable[[Any], Any], body_of: Callable[[str], Any], header: str
+) -> None:
+    """Such as the headers of another server's answer, which a job passes on."""
+    answer = result_of(Response(body_of("text"), headers={header: "close", "X-Tea": "green"}))
+    assert (answer.status_code, answer.text, answer.headers["X-Tea"]) == (200, "text", "green")
+    assert header not in answer.headers
+
+
+@pytest.mark.parametrize("body_of", [str, iter])
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"headers": {"X-Tea": "zi\u00f3\u0142ka"}}, "headers: X-Tea: expected one line of Latin-1"),
+        ({"headers": {"X-Tea": "green\x00"}}, "headers: X-Tea: expected one line of Latin-1"),
+        ({"headers": {"X Tea": "green"}}, "headers: expected the name of a header"),
+        ({"status": "299 zi\u00f3\u0142ka"}, "status: expected one line of Latin-1"),
+    ],
+)
+def test_a_wsgi_response_that_no_server_can_send_is_a_500_and_closed(
+    result_of: Callable[[Any], Any], body_of: Callable[[str], Any], fields: dict[str, Any], told: str
+) -> None:
+    closed = []
+    response = Response(body_of("text"), **fields)
+    response.call_on_close(lambda: closed.append(True))
+    answer = result_of(response)
+    assert answer.status_code == 500
+    assert told in answer.json["error"]
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("body_of", [str, iter])
 def test_a_wsgi_response_is_closed_when_it_has_been_sent(
     result_of: Callable[[Any], Any], body_of: Callable[[str], Any]
 ) -> None:

@@ -123,12 +123,17 @@ def _fields(headers: Any) -> Fields:
 def _field(pair: object) -> tuple[str, str]:
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise _fault("headers", "pairs of name and value", pair)
-    name, value = pair
+    name, value = checked_field(*pair)
+    if name.lower() in NOT_THE_JOBS and name.lower() != "content-type":
+        raise ResultError(f"Response: headers: {name} is the server's to set")
+    return name, value
+
+
+def checked_field(name: object, value: object) -> tuple[str, str]:
+    """A header as a server can send it. Raises `ResultError` for any other."""
     if not isinstance(name, str) or not HEADER_NAME.match(name):
         raise _fault("headers", "the name of a header", name)
     name = str.__str__(name)
-    if name.lower() in NOT_THE_JOBS and name.lower() != "content-type":
-        raise ResultError(f"Response: headers: {name} is the server's to set")
     if not isinstance(value, str):
         raise _fault(f"headers: {name}", "text", value)
     if not HEADER_VALUE.match(value):

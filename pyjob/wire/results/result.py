@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from pyjob.errors import ResultError
 from pyjob.method.returns import OPAQUE, is_body, is_file, is_media_type, is_picture
 from pyjob.wire.compression import SMALLEST, compressed
 from pyjob.wire.downloads.download import Answer, Downloads, Encode
 from pyjob.wire.downloads.response import Response as JobResponse
+from pyjob.wire.downloads.response import checked_field
+from pyjob.wire.failure import HEADER_VALUE, NOT_THE_JOBS
 from pyjob.wire.response import JSON_HEADER, Response
 from pyjob.wire.stream import StreamedResponse
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+OF_BODY = ("content-type", "content-length")
 PLAIN_TYPES = frozenset({dict, list, str, int, float, bool, type(None)})
 
 
@@ -70,12 +75,23 @@ def _is_pair(result: tuple[object, ...]) -> bool:
 def own_response(response: WerkzeugResponse, environ: WSGIEnvironment) -> Response | StreamedResponse:
     """A response that the job made (werkzeug, Flask), made ready while its faults can still be answered."""
     body, status, headers = response.get_wsgi_response(environ)
-    if response.is_streamed:
-        return StreamedResponse(status, headers, body, copy_context())
-    try:
-        return Response(status, headers, b"".join(body))
-    finally:
-        # What its author wants done at the end (`call_on_close`).
-        close = getattr(body, "close", None)
+    close = getattr(body, "close", None)
+    with ExitStack() as at_end:
         if close is not None:
-            close()
+            at_end.callback(close)  # what its author wants done then (`call_on_close`)
+        headers = _sendable(status, headers)
+        if not response.is_streamed:
+            return Response(status, headers, b"".join(body))
+        at_end.pop_all()  # whoever sends the stream closes it
+    return StreamedResponse(status, headers, body, copy_context())
+
+
+def _sendable(status: str, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of ``headers`` that are not the server's, such as what another server said of its connection.
+
+    Raises `ResultError` for what no answer can have.
+    """
+    if not HEADER_VALUE.match(status):
+        raise ResultError("Response: status: expected one line of Latin-1, found other characters")
+    own = [pair for pair in headers if pair[0].lower() in OF_BODY or pair[0].lower() not in NOT_THE_JOBS]
+    return [checked_field(*pair) for pair in own]
