@@ -76,13 +76,14 @@ def test_a_subclass_and_a_204_and_a_redirect(job_of: JobOf) -> None:
     def perform(self, which):
         class Own(JSONResponse):
             media_type = "application/geo+json"
-        nothing, away = Response(status_code=204), RedirectResponse("/docs")
-        return {"own": Own({}), "nothing": nothing, "away": away}[which]
+        nothing, null, away = Response(status_code=204), JSONResponse(None, 204), RedirectResponse("/docs")
+        return {"own": Own({}), "nothing": nothing, "null": null, "away": away}[which]
     """
     client = job_of(body, head=IMPORT)
     assert client.perform(which="own").content_type == "application/geo+json"
-    nothing = client.perform(which="nothing")
-    assert (nothing.status_code, nothing.data) == (204, b"")
+    for which in ("nothing", "null"):
+        nothing = client.perform(which=which)
+        assert (nothing.status_code, nothing.data) == (204, b"")
     away = client.perform(which="away")
     assert (away.status_code, away.headers["Location"]) == (307, "/docs")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyjob.errors import PyjobError, ResultError, kind_of, message_of
-from pyjob.wire.downloads.response import Response
+from pyjob.wire.downloads.response import WITHOUT_BODY, Response
 from pyjob.wire.failure import NOT_THE_JOBS
 
 MODULE = "starlette.responses"
@@ -58,5 +58,6 @@ def _body_of(result: Any) -> object:
         return result.body_iterator
     if hasattr(result, "path"):
         return Path(result.path)
-    body = bytes(result.body)
+    # `JSONResponse(None, 204)` holds the text null, which no server of Starlette's would send.
+    body = b"" if result.status_code in WITHOUT_BODY else bytes(result.body)
     return body or None
