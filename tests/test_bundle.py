@@ -47,7 +47,8 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def file(home: Path) -> Path:
-    job = job_in(home / "job", fields="secret_runtime_env_file: .env\nruntime_env: {LOG_LEVEL: debug}")
+    fields = "secret_runtime_env_file: .env\nruntime_env: {LOG_LEVEL: debug}\npublic_endpoints: [/folder]"
+    job = job_in(home / "job", fields=fields)
     (job / ".env.dist").write_text("PASSWORD=\n")
     (job / ".gitignore").write_text(".env\n")
     committed(repository(job))
@@ -152,6 +153,15 @@ def test_it_calls_checks_and_tells_its_version(file: Path, temporary: Path, comm
     version = ran(file, "--version", temporary=temporary).stdout
     assert version.startswith(f"doubler 0.0.1, commit {commit} (pyjob ")
     assert "waitress" in ran(file, "version", temporary=temporary).stdout
+
+
+def test_it_lists_its_public_endpoints(file: Path, temporary: Path, tmp_path: Path) -> None:
+    store = str(tmp_path / "access.db")
+    assert ran(file, "access", "init", store, temporary=temporary).returncode == 0
+    listed = ran(file, "access", "requests", "--file", store, "--json", temporary=temporary)
+    [request] = json.loads(listed.stdout)
+    told = (request["job"], request["version"], request["endpoint"], request["approved"])
+    assert told == ("doubler", "0.0.1", "/api/v1/folder", False)
 
 
 def test_its_help_names_the_commands_and_the_options_are_those_of_run(file: Path, temporary: Path) -> None:

@@ -38,7 +38,7 @@ usage: {file} [OPTIONS]                    serve the job, with the options of `p
   call     send it one request in this process: x:=20 y:=5, or --example; or one that is served at URL
   check    find its mistakes
   render   a unit for systemd, configuration for nginx, a dashboard, ...
-  access   issue tokens for its callers
+  access   issue tokens for its callers, list what is to be public, approve it
   version  versions of what is inside
 
 The job is unpacked into a fresh folder below TMPDIR, else /tmp, which is its working directory and is
@@ -81,9 +81,10 @@ def _run(file: Path, contents: Contents, archive: Path, given: Sequence[str]) ->
     parser.add_argument("--workdir", type=Path)
     options, rest = parser.parse_known_args(given)
     command = rest.pop(0) if rest and not rest[0].startswith("-") else "run"
-    if command in OTHERS:
+    asks_for_requests = command == "access" and rest[:1] == ["requests"]
+    if command in OTHERS and not asks_for_requests:
         return pyjob_main([command, *rest], program=file.name)
-    if command not in OF_THE_JOB:
+    if command not in (*OF_THE_JOB, *OTHERS):
         commands = ", ".join((*OF_THE_JOB, *OTHERS))
         parser.error(f"there is no command {command!r}: there are {commands} (the job is inside: no PATH)")
     if command == "run" and (late := {*rest} & {*OF_THE_JOB, *OTHERS}):
@@ -98,7 +99,7 @@ def _run(file: Path, contents: Contents, archive: Path, given: Sequence[str]) ->
         job = folder / contents.path
         if job != folder:
             _mark_as_repository(folder)
-        if command != "render" and not {"-h", "--help"} & {*rest}:
+        if command in ("run", "check", "call") and not {"-h", "--help"} & {*rest}:
             _find_secrets(file, job, rest, may_be_missing=command == "check")
         return pyjob_main([command, *_with_job(command, rest, str(job), file.name)], program=file.name)
 
@@ -114,6 +115,8 @@ def _mark_as_repository(folder: Path) -> None:
 
 def _with_job(command: str, given: list[str], job: str, name: str) -> list[str]:
     """The arguments ``given``, and the job where the command expects its path; ``name`` is this file's."""
+    if command == "access":
+        return [*given, job]
     if command != "render":
         return [job, *given]
     if not given or given[0] not in RENDERED_OF_A_JOB:
