@@ -42,6 +42,10 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         options.add_argument(flag)
     service = webdriver.ChromeService(str(CHROMEDRIVER))
     browser = webdriver.Chrome(options=options, service=service)
+    # It begins with a page of its own, whose requests would be taken for those of the first test's page.
+    browser.get("about:blank")
+    while browser.get_log("performance"):
+        pass
     yield browser
     browser.quit()
 

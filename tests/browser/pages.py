@@ -94,7 +94,7 @@ class Page:
         here = urlsplit(self.url)
         for request in requests:
             if not request["url"].startswith("data:"):
-                assert request["url"].startswith(f"{here.scheme}://{here.netloc}{prefix}/")
+                assert request["url"].startswith(f"{here.scheme}://{here.netloc}{prefix}/"), request["url"]
         assert [e["params"] for e in events if e["method"] == "Network.loadingFailed"] == []
         return requests
 
