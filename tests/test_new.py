@@ -422,3 +422,12 @@ def test_without_a_git_that_answers_sensibly_there_are_placeholders(
     made = start_job(tmp_path / "job", "minimal")
     assert made.placeholders == ("git.remote", "owner_email")
     assert not manifest_of(tmp_path / "job").warnings
+
+
+def test_the_settings_of_a_checkout_do_not_keep_a_new_job_in_it_from_its_tests(tmp_path: Path) -> None:
+    """pytest takes them for the job's own, and whoever tries the README has no plugin but pyjob's."""
+    (tmp_path / "test_job.py").write_text("def test_it(): pass\n")
+    settings = REPO / "tox.ini"
+    command = [sys.executable, "-m", "pytest", "-p", "no:timeout", "-c", str(settings), str(tmp_path)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
