@@ -55,12 +55,12 @@ class Drain:
         # Every answer from now on is the last of its connection. Who keeps one moves on meanwhile: a call
         # sent at the moment in which it is closed would be lost. And nobody can keep us up by asking on.
         while self._has_time(self._closes_at):
-            self._tell("unready, still serving")
             self._hang_up()
+            self._tell("unready, still serving")
             yield
         self._tells_at = 0.0
-        self._tell("going down")
         self._hang_up()
+        self._tell("going down")
         for listener in self._listeners:
             listener.stop_listening()
         self._hang_up()
