@@ -101,6 +101,17 @@ def process_as_before() -> Iterator[None]:
     assert not left, f"threads that go on after their test: {left}"
 
 
+def pytest_configure() -> None:
+    """How long an example takes proves nothing, and a folder of a fixture may serve many of them."""
+    try:
+        from hypothesis import HealthCheck, settings
+    except ImportError:  # what needs it is skipped
+        return
+    ignored = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=ignored)
+    settings.load_profile("unhurried")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is marked as slow may take its time."""
     for item in items:

@@ -59,7 +59,7 @@ def hold(in_process: InProcess, target: bytes, method: str, mount: str) -> None:
         assert judge.problems == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(targets(), METHODS, MOUNTS)
 def test_no_made_up_spelling_opens_what_is_closed(
     in_process: InProcess, target: bytes, method: str, mount: str
@@ -68,7 +68,7 @@ def test_no_made_up_spelling_opens_what_is_closed(
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=20_000)
 @given(targets(), METHODS, MOUNTS)
 def test_none_of_20_000_opens_what_is_closed(
     in_process: InProcess, target: bytes, method: str, mount: str

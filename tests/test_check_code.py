@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyjob.check.code.code import check_code, files_referred_to
@@ -362,7 +362,7 @@ def test_what_is_local_or_made_once_is_no_warning(check_body: Check, statement: 
 # Hostile input
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(text=st.text(max_size=300))
 def test_whatever_the_file_holds_nothing_is_raised(make_job: MakeJob, text: str) -> None:
     folder = make_job("")
@@ -374,7 +374,7 @@ def test_whatever_the_file_holds_nothing_is_raised(make_job: MakeJob, text: str)
 SOURCES = [GOOD, *(path.read_text() for path in sorted(EXAMPLES.rglob("job_entrypoint.py")))]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(data=st.data())
 def test_good_files_with_lines_lost_doubled_or_moved_raise_nothing(
     make_job: MakeJob, data: st.DataObject

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 
 from pyjob.check.check import check_job
 from pyjob.check.finding import Severity
@@ -17,9 +17,6 @@ from pyjob.testing import JobClient
 from tests.manifests import BASE, mutated_manifests
 
 CODE = "class Job:\n    def perform(self, x: float = 1) -> float:\n        return 2 * x\n"
-UNHURRIED = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
 
 
 def examine(text: str) -> None:
@@ -54,14 +51,14 @@ def examine(text: str) -> None:
                 assert job.perform(x=2) == 4
 
 
-@settings(UNHURRIED, max_examples=500)
+@settings(max_examples=500)
 @given(text=mutated_manifests())
 def test_what_check_passes_starts(text: str) -> None:
     examine(text)
 
 
 @pytest.mark.slow
-@settings(UNHURRIED, max_examples=10_000)
+@settings(max_examples=10_000)
 @given(text=mutated_manifests())
 def test_what_check_passes_starts_ten_thousand_times(text: str) -> None:
     examine(text)

@@ -346,7 +346,7 @@ def test_wrong_usage_is_status_2(options: tuple[str, ...], capsys: pytest.Captur
 Odd = st.text(st.sampled_from("a\"'\\$`#= \t\n\r\u2028é{}<>&;|%!\x00\x1b") | st.characters(), max_size=30)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(labelled=st.dictionaries(st.sampled_from(["a", "b.c"]) | Odd, Odd, max_size=4), remote=Odd)
 def test_whatever_the_manifest_says_no_instruction_comes_of_it(
     labelled: dict[str, str], remote: str, tmp_path_factory: pytest.TempPathFactory

@@ -295,4 +295,4 @@ def test_any_text_gives_a_docstring_and_no_exception() -> None:
         assert all(name and told for name, told in found.parameters.items())
         assert all(isinstance(told, str) for told in (found.summary, found.description, found.returns))
 
-    hypothesis.settings(deadline=None, database=None)(hypothesis.given(anything)(holds))()
+    hypothesis.settings(database=None)(hypothesis.given(anything)(holds))()

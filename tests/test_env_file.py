@@ -524,7 +524,7 @@ def outcome(text: str) -> EnvFile | tuple[Problem, ...]:
         return error.problems
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=300, database=None)
 @given(texts)
 def test_any_text_is_read_or_refused_with_lines(text: str) -> None:
     match outcome(text):
@@ -539,7 +539,7 @@ def test_any_text_is_read_or_refused_with_lines(text: str) -> None:
             assert all(problem.line and problem.line <= text.count("\n") + 1 for problem in problems)
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100, database=None)
 @given(st.binary(max_size=60))
 def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.env"
@@ -550,7 +550,7 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, d
         assert error.problems
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200, database=None)
 @given(st.dictionaries(names, printable, max_size=5), st.booleans())
 def test_any_printable_text_in_double_quotes_comes_back(values: dict[str, str], windows: bool) -> None:
     # `\$` stays as it is written: a literal `${` is a dollar from another line.
@@ -563,7 +563,7 @@ def test_any_printable_text_in_double_quotes_comes_back(values: dict[str, str], 
     assert values_of(text) == {"__dollar": "$", **values}
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200, database=None)
 @given(st.dictionaries(names, printable.map(lambda text: text.replace("'", "")), max_size=5))
 def test_any_printable_text_without_single_quotes_in_single_quotes_comes_back(values: dict[str, str]) -> None:
     text = "".join(f"export {name}='{value}'\n" for name, value in values.items())
@@ -586,7 +586,7 @@ PLACES = [
 planted = st.text(st.sampled_from("ЖЩЮЯ") | st.sampled_from("'\"\\${}#= \t\n:-."), min_size=4, max_size=20)
 
 
-@settings(max_examples=400, deadline=None, database=None)
+@settings(max_examples=400, database=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), planted), min_size=1, max_size=6))
 def test_no_error_holds_four_characters_of_what_was_written(lines: list[tuple[str, str]]) -> None:
     """Four in a row with a letter among them: four of punctuation, as in ``"="``, tell nothing."""
@@ -599,7 +599,7 @@ def test_no_error_holds_four_characters_of_what_was_written(lines: list[tuple[st
                     assert run not in message or not any(map(str.isalpha, run))
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200, database=None)
 @given(st.binary(min_size=6, max_size=60), st.sampled_from(["", "'", '"']), st.integers(4, 64))
 def test_no_error_tells_a_part_of_a_key_that_is_not_quoted_as_it_should_be(
     key: bytes, quote: str, width: int
@@ -654,7 +654,7 @@ def common_files(draw: st.DrawFn) -> str:
     return "\n".join([*lines, ""]).replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=300, database=None)
 @given(common_files())
 def test_what_python_dotenv_reads_alike_has_the_same_values(
     tmp_path_factory: pytest.TempPathFactory, text: str

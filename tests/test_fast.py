@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("orjson")
 pytest.importorskip("hypothesis")
 import orjson
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyjob.errors import ResultError
@@ -176,8 +176,6 @@ def agree(value: object) -> None:
     assert outcome(fast.encode, value) == outcome(encoding.encode, value)
 
 
-# Whatever the machine is at.
-UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=5)
 ZONES = st.none() | st.timedeltas(datetime.timedelta(hours=-23), datetime.timedelta(hours=23)).map(
     datetime.timezone
@@ -230,7 +228,6 @@ def nested(leaves: st.SearchStrategy[Any], keys: st.SearchStrategy[Any] = KEYS) 
     return st.recursive(leaves, around, max_leaves=12)
 
 
-@UNTIMED
 @given(nested(JSON_ATOMS | ODD_ATOMS))
 @example([[1.5] * 100, (True, None), {"a": [{}, []]}])
 @example([[member] for kind in (Color, Size, Labelled, Named, Asked, Ratio, Right) for member in kind])
@@ -242,7 +239,6 @@ def test_values_are_the_same(value: Any) -> None:
     agree(value)
 
 
-@UNTIMED
 @given(nested(JSON_ATOMS | ODD_ATOMS | WRONG))
 def test_errors_are_the_same(value: Any) -> None:
     agree(value)
@@ -303,7 +299,6 @@ def test_numpy_values_are_the_same() -> None:
                 array = numpy.ma.masked_array(array)
         return array
 
-    @UNTIMED
     @given(nested(laid_out() | JSON_ATOMS, ANY_TEXT))
     @example(
         [numpy.float32(0.1), numpy.float16(0.1), numpy.float64(0.1), numpy.str_("a"), numpy.bytes_(b"a")]
@@ -350,7 +345,6 @@ def test_pandas_values_are_the_same() -> None:
         ]
     )
 
-    @UNTIMED
     @given(nested(frames | series | series.map(pandas.Index) | scalars | JSON_ATOMS, ANY_TEXT))
     def same(value: Any) -> None:
         agree(value)

@@ -160,5 +160,5 @@ class GateMachine(RuleBasedStateMachine):
             assert caller.turns == (caller.ticket.queued and expected is not Standing.WAITING)
 
 
-GateMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+GateMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60)
 TestGate = GateMachine.TestCase

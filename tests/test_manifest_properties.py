@@ -100,7 +100,7 @@ def check_error(error: ManifestError) -> None:
         assert len(line) < 400
 
 
-@settings(max_examples=80, deadline=None, database=None)
+@settings(max_examples=80, database=None)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 12), texts), min_size=1, max_size=3))
 def test_a_mutated_text_is_read_or_refused(mutations: list[tuple[int, int, str]]) -> None:
     text = GOOD
@@ -112,7 +112,7 @@ def test_a_mutated_text_is_read_or_refused(mutations: list[tuple[int, int, str]]
         check_error(error)
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60, database=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -122,7 +122,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     check_error(caught.value)
 
 
-@settings(max_examples=120, deadline=None, database=None)
+@settings(max_examples=120, database=None)
 @given(st.lists(st.tuples(paths, values), min_size=1, max_size=3))
 def test_any_value_in_any_field_is_taken_or_refused(changes: list[tuple[str, object]]) -> None:
     document: dict[str, object] = {"name": "x"}

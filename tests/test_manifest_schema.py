@@ -160,7 +160,7 @@ def is_beyond_the_reader(text: str, warnings: list[str]) -> bool:
     return is_ignored or ("extends" in values and odd)
 
 
-MANY = settings(max_examples=500, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=500, database=None, suppress_health_check=list(HealthCheck))
 
 
 @MANY

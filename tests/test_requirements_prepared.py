@@ -568,7 +568,7 @@ def test_no_login_is_in_any_file_but_those_for_pip_and_git_and_pip_reads_the_sam
     )
     numbers = iter(range(10**9))
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(logins, st.sampled_from(LINES), encoders, st.sampled_from(["", ":8443"]))
     def hold(login: tuple[str, str], line: str, encode: Callable[[str], str], port: str) -> None:
         user, password = (f"{word}pl4nted" if word else "" for word in login)

@@ -80,7 +80,7 @@ uploads = positive.include(path=UPLOADS)
 positive = positive.exclude(path=UPLOADS)
 # What violates their schema may be nothing in a form: an empty list of a field is no field.
 negative = negative.exclude(path=UPLOADS)
-HURRIED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+HURRIED = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @positive.parametrize()

@@ -532,7 +532,7 @@ def test_any_range_is_the_slice_that_the_rfc_says(site: Site) -> None:
         assert answer.headers["Content-Range"] == place
 
     given = hypothesis.given(strategies.integers(0, 30), numbers, numbers)
-    hypothesis.settings(deadline=None, database=None, max_examples=300)(given(holds))()
+    hypothesis.settings(database=None, max_examples=300)(given(holds))()
 
 
 def test_a_body_goes_through_the_servers_file_wrapper(site: Site) -> None:
