@@ -33,7 +33,7 @@ class J:
 import functools
 def run(n, x): ...
 class J:
-  perform = functools.partial(run, 1)
+  perform = staticmethod(functools.partial(run, 1))
 
 === static
 class J:
