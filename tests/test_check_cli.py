@@ -336,7 +336,7 @@ def run_findings(make_job: MakeJob, code: str) -> list[dict[str, Any]]:
     """What reading has found, and then what the run has."""
     folder = make_job(code)
     still = {finding.message for finding in check_job(folder, environ={}, cwd=folder).findings}
-    ended = check(folder, "--run", "--json", "--timeout", "2")
+    ended = check(folder, "--run", "--json", "--timeout", "3")
     findings = [one for one in json.loads(ended.stdout)["findings"] if one["severity"] != "advice"]
     return sorted(findings, key=lambda one: one["message"] not in still)
 
@@ -395,9 +395,9 @@ def test_every_sample_is_sent_and_those_that_fail_are_errors_with_a_place(make_j
 def test_a_sample_that_takes_too_long_is_an_error_with_the_line_where_it_is(
     make_job: MakeJob, act: str
 ) -> None:
-    (late,) = run_of(make_job, acting(act), "--timeout", "1")
+    (late,) = run_of(make_job, acting(act), "--timeout", "3")
     assert late[:2] == ("broken-sample", "error")
-    assert late[3] == "POST /perform, sample 2: not done after 1 s"
+    assert late[3] == "POST /perform, sample 2: not done after 3 s"
     assert late[2] == (None if "SIGSTOP" in act else 4)
 
 
@@ -421,7 +421,7 @@ def test_a_sample_that_ends_the_process_is_an_error(
     "act", ["import time; time.sleep(600)", "import os; os._exit(0)", "while True: pass"]
 )
 def test_loading_has_a_deadline_too_and_may_end_the_process(make_job: MakeJob, act: str) -> None:
-    (error,) = run_of(make_job, f"{act}\n{FINE}", "--timeout", "1")
+    (error,) = run_of(make_job, f"{act}\n{FINE}", "--timeout", "3")
     assert error[:2] == ("start", "error")
     assert error[3].startswith("loading: ")
     assert error[2] == (None if "_exit" in act else 1)
@@ -471,8 +471,8 @@ def test_metrics_that_prometheus_cannot_read_are_an_error(make_job: MakeJob) -> 
 
 def test_metrics_that_take_too_long_are_an_error(make_job: MakeJob) -> None:
     code = "import time\n" + FINE + "    def metrics(self):\n        time.sleep(600)\n"
-    (error,) = run_of(make_job, code, "--timeout", "1")
-    assert error == ("metrics", "error", 14, "metrics(): not done after 1 s")
+    (error,) = run_of(make_job, code, "--timeout", "3")
+    assert error == ("metrics", "error", 14, "metrics(): not done after 3 s")
 
 
 def test_secrets_appear_nowhere(make_job: MakeJob) -> None:
