@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-STATUS_LINES = MappingProxyType({status.value: f"{status.value} {status.phrase}" for status in HTTPStatus})
+# Python 3.13 has renamed these: the `type` that callers compare would depend on the Python that serves.
+SETTLED = {
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    416: "Requested Range Not Satisfiable",
+    422: "Unprocessable Entity",
+}
+PHRASES = {status.value: status.phrase for status in HTTPStatus} | SETTLED
+STATUS_LINES = MappingProxyType({status: f"{status} {phrase}" for status, phrase in PHRASES.items()})
 JSON_HEADER = ("Content-Type", "application/json")
 
 
