@@ -38,6 +38,29 @@ def test_processes_that_a_job_has_forked_end_at_sigterm(make_job: MakeJob) -> No
         assert server.stop() == 0
 
 
+def test_signals_do_in_a_forked_process_what_they_did_before(make_job: MakeJob) -> None:
+    code = """
+        import multiprocessing, signal
+        def told(pipe):
+            pipe.send([str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT)])
+            pipe.send(signal.set_wakeup_fd(-1))
+        class Job:
+            def perform(self):
+                fork = multiprocessing.get_context("fork")
+                ours, theirs = fork.Pipe()
+                child = fork.Process(target=told, args=(theirs,))
+                child.start()
+                handlers, descriptor = ours.recv(), ours.recv()
+                child.join()
+                return [*handlers, descriptor]
+        """
+    with started(pyjob_run(make_job(code))) as server:
+        server.wait_until("/ready", 200)
+        of_term, of_int, descriptor = asyncio.run(call(server.port)).json
+        assert (of_term, descriptor) == (str(signal.SIG_DFL), -1)
+        assert "default_int_handler" in of_int
+
+
 def ask_unix(path: Path) -> bytes:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
