@@ -33,6 +33,7 @@ class Server:
     lines: list[str] = field(default_factory=list)
     port: int = 0
     _has_port: threading.Event = field(default_factory=threading.Event)
+    _is_read: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self) -> str:
@@ -56,6 +57,7 @@ class Server:
                 self.port = int(found.group(1))
                 self._has_port.set()
         self._has_port.set()
+        self._is_read.set()
 
     def wait_for_port(self) -> None:
         assert self._has_port.wait(PATIENCE), f"no address was printed:\n{self.output}"
@@ -64,6 +66,13 @@ class Server:
     def wait_until(self, path: str, status: int) -> None:
         """Ask for ``path`` until it answers ``status``."""
         self.repeat(lambda: self._status(path), status, path)
+
+    def wait_until_told(self, text: str, count: int = 1) -> None:
+        """Wait until it has printed ``text`` so often: a call's line may come after its answer.
+
+        `pyjob run` prints it before it ends; a server that SIGTERM ends at once may not.
+        """
+        self.repeat(lambda: self.output.count(text) >= count, True, f"{text!r}, {count} times")
 
     def wait_until_metric(self, name: str, value: float, *, mount: str = "") -> None:
         """Ask for the metrics of the job at ``mount`` until ``name`` is ``value``."""
@@ -116,7 +125,7 @@ class Server:
             connection.close()
 
     def stop(self) -> int:
-        """SIGTERM, and SIGKILL where that does not help; the exit status."""
+        """SIGTERM, and SIGKILL where that does not help; the exit status, once all output is read."""
         self.process.terminate()
         try:
             return self.process.wait(20)
@@ -127,6 +136,7 @@ class Server:
             # What it has started, and left behind: that would keep the pipe open of which its output is read.
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+            self._is_read.wait(PATIENCE)
 
 
 @contextmanager

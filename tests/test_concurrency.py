@@ -226,6 +226,7 @@ def test_a_caller_that_leaves_while_its_call_runs_keeps_the_slot_until_the_end(
 
     with pipe(tmp_path) as path:
         asyncio.run(scenario(path))
+    server.wait_until_told(LEFT)
     server.stop()
     left = [line for line in server.lines if line.rstrip().partition(", tracing_id")[0].endswith(LEFT)]
     assert len(left) == 1

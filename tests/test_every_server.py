@@ -148,6 +148,7 @@ def test_every_servers_log_tells_job_version_and_calls(serving: Serving, name: s
     with serving(WAYS[name], SUPERSMART) as server:
         assert ask(server, "POST", "/perform", b'{"x": 1, "y": 1}')[0] == 200
         ask(server, "GET", "/live")
+        server.wait_until_told("POST /perform 200")
         server.stop()
     assert "job supersmart 0.0.1 is ready" in server.output
     assert server.output.count("POST /perform 200") == 1

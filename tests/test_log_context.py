@@ -158,6 +158,7 @@ def call_all(server: Server, mounts: list[str]) -> None:
 
     with ThreadPoolExecutor(CALLERS) as pool:
         list(pool.map(call, range(CALLERS)))
+    server.wait_until_told('"pyjob.access"', len(PLACES) * CALLERS)
 
 
 def check_records(records: list[Any], mounts: list[str], *, has_hooks: bool = True) -> None:
