@@ -132,19 +132,26 @@ def test_a_self_test_that_passes_makes_the_job_ready(make_job: MakeJob) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("body", "timeout", "reason"),
     [
-        ("raise KeyError(x)", "POST /perform, sample: 500 Internal Server Error: no such key: 2 (KeyError)"),
+        (
+            "raise KeyError(x)",
+            "60",
+            "POST /perform, sample: 500 Internal Server Error: no such key: 2 (KeyError)",
+        ),
         (
             "return object()",
+            "60",
             "POST /perform, sample: 500 Internal Server Error: result: object of type object",
         ),
-        ("time.sleep(600)", "POST /perform, sample: no answer within 0.2 s"),
+        ("time.sleep(600)", "0.2", "POST /perform, sample: no answer within 0.2 s"),
     ],
 )
-def test_a_self_test_that_fails_is_a_failed_start(make_job: MakeJob, body: str, reason: str) -> None:
+def test_a_self_test_that_fails_is_a_failed_start(
+    make_job: MakeJob, body: str, timeout: str, reason: str
+) -> None:
     folder = make_job(SAMPLES.format(body=body))
-    with started(pyjob_run(folder, "--self-test", "--timeout", "0.2")) as server:
+    with started(pyjob_run(folder, "--self-test", "--timeout", timeout)) as server:
         server.wait_until("/live", 500)
         _, _, told = ask(server, "GET", "/live")
         assert "the self-test failed: " in told["error"]
