@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 import warnings
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -548,23 +549,30 @@ def test_50_writers_of_long_records_break_no_line(make_job: MakeJob) -> None:
 
 
 class Held(io.StringIO):
-    """Holds whoever writes first until it is let go."""
+    """Holds whoever writes first until it is let go, and knows who wrote what."""
 
     def __init__(self) -> None:
         super().__init__()
         self.begun, self.let_go = threading.Event(), threading.Event()
+        self.writers: list[tuple[str, str]] = []
 
     def write(self, text: str, /) -> int:
         self.begun.set()
         assert self.let_go.wait(60)
+        self.writers.append((text.rstrip(), threading.current_thread().name))
         return super().write(text)
 
 
 class Slow(io.StringIO):
-    """Takes a millisecond for a line."""
+    """Takes a millisecond for a line, and counts those of each thread that writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = Counter[int]()
 
     def write(self, text: str, /) -> int:
         time.sleep(0.001)
+        self.written[threading.get_ident()] += 1
         return super().write(text)
 
 
@@ -612,32 +620,54 @@ def test_what_may_be_the_last_word_of_a_process_is_written_before_it_goes_on(nam
     assert seen == ["first\nsecond\n"]
 
 
+def test_who_waits_to_write_goes_on_in_place_of_who_has_written() -> None:
+    stream = Held()
+    handler = MaskingHandler(stream)
+
+    def begin(name: str, logger: str) -> threading.Thread:
+        thread = threading.Thread(
+            target=handler.emit, args=[record_of(logger, logging.INFO, name)], name=name
+        )
+        thread.start()
+        return thread
+
+    first = begin("first", "pyjob.access")
+    assert stream.begun.wait(60)
+    second = begin("second", "job")
+    deadline = time.monotonic() + 60
+    while not handler._waiting and time.monotonic() < deadline:
+        time.sleep(0.001)
+    begin("third", "pyjob.access").join(60)
+    stream.let_go.set()
+    first.join(60)
+    second.join(60)
+    assert stream.writers == [("first", "first"), ("second", "second"), ("third", "second")]
+
+
 def test_a_log_that_is_read_slowly_holds_up_those_who_write_and_nobody_for_ever() -> None:
     stream = Slow()
     handler = MaskingHandler(stream)
-    ended = threading.Event()
-    longest: list[float] = []
+    lines: list[int] = []  # that one record's thread has written meanwhile
+    pending: list[int] = []
 
     def go_on() -> None:
-        while not ended.is_set():
-            began = time.monotonic()
+        me = threading.get_ident()
+        for _ in range(250):
+            before = stream.written[me]
             handler.emit(record_of("pyjob.access", logging.INFO, "x"))
-            longest.append(time.monotonic() - began)
-            time.sleep(0.0001)
+            lines.append(stream.written[me] - before)
+            pending.append(len(handler._pending))
+            time.sleep(0.0001)  # others come to write
 
     writers = [threading.Thread(target=go_on) for _ in range(4)]
     for writer in writers:
         writer.start()
-    time.sleep(1)
-    most = len(handler._pending)
-    ended.set()
     for writer in writers:
         writer.join(60)
     handler.flush()
-    assert most <= 100
-    # None of them has written the lines of all others.
-    assert max(longest) < 0.9
-    assert stream.getvalue() == "x\n" * len(longest)
+    assert max(pending) <= 100
+    assert max(lines) <= 100
+    assert stream.getvalue() == "x\n" * 1000
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
