@@ -449,14 +449,14 @@ def test_a_name_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (Reply(b"", HOLD), "no answer within 0.2 s"),
-        (Reply(b"HTTP/1.1 200 OK\r\n", HOLD), "no answer within 0.2 s"),
-        (Reply(answer(b"12").data[:-1], HOLD), "the answer did not end within 0.2 s"),
+        (Reply(b"", HOLD), "no answer within 1 s"),
+        (Reply(b"HTTP/1.1 200 OK\r\n", HOLD), "no answer within 1 s"),
+        (Reply(answer(b"12").data[:-1], HOLD), "the answer did not end within 1 s"),
     ],
     ids=["no head", "half a head", "half a body"],
 )
 def test_the_time_out_is_for_the_whole_call(reply: Reply, expected: str) -> None:
-    with scripted(reply) as server, pyjob.Client(server.url, timeout=0.2) as client:
+    with scripted(reply) as server, pyjob.Client(server.url, timeout=1) as client:
         error = failing(client.perform, pyjob.CallTimeoutError)
         server.wait_for(server.left)
     assert expected in str(error)
@@ -466,7 +466,7 @@ def test_the_time_out_is_for_the_whole_call(reply: Reply, expected: str) -> None
 
 def test_of_a_stream_the_time_out_is_for_each_item() -> None:
     reply = chunked(b"1\n", b"2\n", end=False, then=HOLD)
-    with scripted(reply) as server, pyjob.Client(server.url, timeout=0.2) as client:
+    with scripted(reply) as server, pyjob.Client(server.url, timeout=1) as client:
         items = client.stream("/tokens")
         assert [next(items), next(items)] == [1, 2]
         failing(lambda: next(items), pyjob.CallTimeoutError)
@@ -497,10 +497,10 @@ def test_whoever_takes_his_time_with_an_item_is_not_late() -> None:
         sent.set()
 
     reply = Reply(first.data, after=send_the_rest)
-    with scripted(reply) as server, pyjob.Client(server.url, timeout=0.4) as client:
+    with scripted(reply) as server, pyjob.Client(server.url, timeout=2) as client:
         items = client.stream("/tokens")
         assert next(items) == 1
-        time.sleep(0.5)  # all of the time that there is for an item
+        time.sleep(2)  # all of the time that there is for an item
         taken.set()
         assert sent.wait(30)
         assert list(items) == [2]
