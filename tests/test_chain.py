@@ -102,6 +102,7 @@ def test_a_chain_of_three_has_one_tracing_id_and_one_caller(three: list[Server])
     status, _, result = ask(three[0], "POST", "/api/v1/perform", b'{"x": 1}', **headers)
     assert (status, result) == (200, 3)
     for server in three:
+        server.wait_until_told("of-the-chain")
         (record,) = lines_of(server, "of-the-chain", "here")
         assert record["caller_name"] == "alice"
 

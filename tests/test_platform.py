@@ -186,8 +186,8 @@ def test_a_job_has_folder_module_and_environment_as_if_it_were_alone(server: Ser
     assert told["variable"] == f"{server.url}/pub"
     assert seen(server, "JOB_NAME")["variable"] == "first"
     assert seen(server, "AUTH_TOKEN")["variable"]
-    assert "PUB_URL is http://127.0.0.1:" in server.output
-    assert "JOB_NAME is not passed on" in server.output
+    server.wait_until_told("PUB_URL is http://127.0.0.1:")
+    server.wait_until_told("JOB_NAME is not passed on")
 
 
 def test_a_job_hears_who_calls_and_nobody_says_that_of_himself(server: Server) -> None:
@@ -211,6 +211,8 @@ def test_a_job_that_reads_stdin_finds_nothing_there(server: Server) -> None:
 
 
 def test_every_line_says_whose_it_is(server: Server) -> None:
+    for job in ("first", "double 0.10.0", "double 0.9.0", "broken", "faulty"):
+        server.wait_until_told(f"\n{job} ")
     labels = {line.partition("|")[0] for line in server.lines}
     width = len("double 0.10.0 ")
     assert {label.strip() for label in labels} == {

@@ -153,5 +153,5 @@ def test_serve_serves_a_class_at_hand(tmp_path: Path) -> None:
     with started([sys.executable, str(script)]) as server:
         server.wait_until("/ready", 200)
         assert ask(server, "POST", "/perform", b'{"x": 1, "y": 2}')[2] == 3
-        assert "job adder 0.0.1 is ready" in server.output
         assert server.stop() == 0
+    assert "job adder 0.0.1 is ready" in server.output

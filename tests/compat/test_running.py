@@ -61,8 +61,8 @@ def test_the_command_serves_a_class_of_a_file_by_a_manifest(make_job: MakeJob, t
         assert ask(server, "POST", f"{path}/perform", b'{"number": 7907}')[2] is True
         assert ask(server, "POST", f"{path}/folder", b"{}")[2] == "primer"
         assert ask(server, "GET", "/health")[2]["job_name"] == "primer"
-        assert "MEMRAY_PROFILER is set: no memory profiler" in server.output
         assert server.stop() == 0
+    assert "MEMRAY_PROFILER is set: no memory profiler" in server.output
 
 
 def test_the_command_refuses_what_it_cannot_do_and_says_what_to_do(tmp_path: Path) -> None:
